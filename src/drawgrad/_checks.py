@@ -1,0 +1,45 @@
+"""The wording of errors: what is wrong, with its name and value, the rule, and the cure.
+
+Checks look at Python numbers, shapes and dtypes only, never at the values of a tensor: they do not wait for a device.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+import torch
+from torch import Tensor
+
+__all__ = ["check_flag", "check_floating", "check_temperature"]
+
+
+def check_temperature(tau: float | Tensor, cure: str, name: str = "tau") -> None:
+    """Refuse a temperature that is not a positive finite number; tensors are taken as they are."""
+    if isinstance(tau, Tensor):
+        if not tau.is_floating_point():
+            raise TypeError(f"{name} must be a floating-point tensor, but its dtype is {tau.dtype}; convert it first")
+        return
+    if isinstance(tau, torch.SymFloat):
+        return
+    if isinstance(tau, bool) or not isinstance(tau, Real):
+        raise TypeError(f"{name} must be a number or a tensor, but it is {tau!r} ({type(tau).__name__})")
+    if not (tau > 0 and math.isfinite(tau)):
+        raise ValueError(f"{name} must be positive and finite, but it is {tau!r}; {cure}")
+
+
+def check_floating(tensor: Tensor, name: str) -> None:
+    """Refuse a tensor that is not of a floating dtype."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{name} must be a tensor, but it is of type {type(tensor).__name__}; wrap it in torch.tensor")
+    if not tensor.is_floating_point():
+        raise TypeError(
+            f"{name} must be of a floating dtype (float16, bfloat16, float32 or float64), but it is {tensor.dtype}; "
+            f"convert it with {name}.float()"
+        )
+
+
+def check_flag(value: bool, name: str) -> None:
+    """Refuse anything but True and False: torch's own signature has other positional arguments here."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, but it is {value!r} ({type(value).__name__})")

@@ -1,0 +1,175 @@
+"""The reference twin: every fused operation in torch operations, on any device and in any floating dtype.
+
+It is the specification of the other twins and the path that is traced by exporters. All operations work on one shape,
+``(groups, rows, classes)``: a group has a seed of its own and numbers its rows from ``row_offset``. A plain call has
+one group; :func:`torch.vmap` makes several.
+
+Arithmetic is in float32 (float64 for float64 input), whatever the dtype of the input.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM, WORD, random_bits
+
+__all__ = [
+    "binary_concrete",
+    "binary_concrete_vjp",
+    "compute_dtype",
+    "gumbel_max",
+    "gumbel_softmax",
+    "gumbel_softmax_vjp",
+    "noise",
+    "softmax_vjp",
+]
+
+Family = Literal["gumbel", "logistic"]
+
+
+def compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The dtype in which a tensor of ``dtype`` is computed."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def noise(
+    seed: Tensor,
+    rows: int,
+    classes: int,
+    row_offset: int,
+    class_offset: int,
+    family: Family,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Standard Gumbel or logistic noise, shape ``(groups, rows, classes)``.
+
+    A word w stands for the midpoint v = (w + 1/2) / 2^32 of its cell. Both v and 1 - v keep full relative precision
+    near zero, because each is converted from an integer of its own: that resolves the tail of the winners, which the
+    textbook -log(-log u) cuts off at 16.6 in float32.
+    """
+    match family:
+        case "gumbel":
+            bits = random_bits(seed, rows, classes, row_offset, class_offset, GUMBEL_STREAM)
+            value = -_exponential(bits, compute_dtype(dtype)).log()
+        case "logistic":
+            bits = random_bits(seed, rows, classes, row_offset, class_offset, LOGISTIC_STREAM)
+            value = _unit(bits, compute_dtype(dtype)).log() - _unit(WORD - bits, compute_dtype(dtype)).log()
+        case _:
+            raise AssertionError(family)
+    return value.to(dtype)
+
+
+def _unit(bits: Tensor, dtype: torch.dtype) -> Tensor:
+    return (bits.to(dtype) + 0.5) * 2.0**-32
+
+
+def _exponential(bits: Tensor, dtype: torch.dtype) -> Tensor:
+    """-log(1 - v): from v where v < 1/2, from 1 - v elsewhere."""
+    return torch.where(
+        bits < 2**31,
+        -torch.log1p(-_unit(bits, dtype)),
+        -torch.log(_unit(WORD - bits, dtype)),
+    )
+
+
+def _scores(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int, family: Family) -> Tensor:
+    dtype = compute_dtype(logits.dtype)
+    _, rows, classes = logits.shape
+    return logits.to(dtype) + noise(seed, rows, classes, row_offset, class_offset, family, dtype)
+
+
+def gumbel_softmax(
+    logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int, hard: bool
+) -> Tensor:
+    """Sample softmax((logits + Gumbel) / tau), or the one-hot of its largest entry.
+
+    Args:
+        logits: shape ``(groups, rows, classes)``; -inf is a class that is never chosen.
+        tau: temperature, shape ``()`` or ``(groups, rows, 1)``, in the compute dtype.
+        seed: int64, shape ``(groups,)``.
+        row_offset: number of the first row.
+        class_offset: number of the first class.
+        hard: whether to return the one-hot vector.
+
+    Returns:
+        The sample, like ``logits``. A row without an allowed class is zero; a row with a NaN is NaN.
+    """
+    scores = _scores(logits, seed, row_offset, class_offset, "gumbel")
+    if hard:
+        sample = _one_hot(scores)
+    else:
+        sample = _softmax(scores, tau)
+    return sample.to(logits.dtype)
+
+
+def _softmax(scores: Tensor, tau: Tensor) -> Tensor:
+    if scores.shape[-1] == 0:
+        return scores
+    top = scores.amax(-1, keepdim=True)
+    nothing_allowed = top == -torch.inf
+    # The maximum is subtracted before the division: a small tau cannot overflow.
+    shifted = torch.where(nothing_allowed, 0.0, scores - top)
+    return torch.where(nothing_allowed, 0.0, torch.softmax(shifted / tau, -1))
+
+
+def _one_hot(scores: Tensor) -> Tensor:
+    if scores.shape[-1] == 0:
+        return scores
+    top, winner = scores.max(-1, keepdim=True)
+    classes = torch.arange(scores.shape[-1], device=scores.device)
+    sample = (classes == winner).to(scores.dtype)
+    sample = torch.where(top == -torch.inf, 0.0, sample)
+    return torch.where(top.isnan(), top, sample)
+
+
+def softmax_vjp(grad: Tensor, sample: Tensor, tau: Tensor) -> Tensor:
+    """Gradient for the logits of softmax(. / tau), from its value alone: y (g - <g, y>) / tau.
+
+    Shapes as in :func:`gumbel_softmax`; the result is like ``sample``. Where the sample is exactly zero, so is the
+    gradient, whatever ``grad`` holds.
+    """
+    dtype = compute_dtype(sample.dtype)
+    y = sample.to(dtype)
+    weighted = torch.where(y == 0, 0.0, y * grad.to(dtype))
+    return ((weighted - y * weighted.sum(-1, keepdim=True)) / tau).to(sample.dtype)
+
+
+def gumbel_softmax_vjp(
+    grad: Tensor, logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int
+) -> Tensor:
+    """Gradient for the logits of the relaxed sample that ``logits`` and ``seed`` define, like ``logits``."""
+    scores = _scores(logits, seed, row_offset, class_offset, "gumbel")
+    return softmax_vjp(grad.to(scores.dtype), _softmax(scores, tau), tau).to(logits.dtype)
+
+
+def gumbel_max(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int) -> Tensor:
+    """Index of the largest logit + Gumbel, int64, shape ``(groups, rows)``; -1 for a row without an allowed class."""
+    if logits.shape[-1] == 0:
+        return logits.new_full(logits.shape[:-1], -1, dtype=torch.int64)
+    top, winner = _scores(logits, seed, row_offset, class_offset, "gumbel").max(-1)
+    return torch.where(top == -torch.inf, -1, winner)
+
+
+def binary_concrete(
+    logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int, hard: bool
+) -> Tensor:
+    """Sample sigmoid((logits + logistic) / tau), or whether it exceeds one half. Arguments as in :func:`gumbel_softmax`."""
+    scores = _scores(logits, seed, row_offset, class_offset, "logistic")
+    if hard:
+        sample = torch.where(scores.isnan(), scores, (scores > 0).to(scores.dtype))
+    else:
+        sample = torch.sigmoid(scores / tau)
+    return sample.to(logits.dtype)
+
+
+def binary_concrete_vjp(
+    grad: Tensor, logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int
+) -> Tensor:
+    """Gradient for the logits of the relaxed binary sample that ``logits`` and ``seed`` define, like ``logits``."""
+    scores = _scores(logits, seed, row_offset, class_offset, "logistic")
+    y = torch.sigmoid(scores / tau)
+    # sigmoid(-x) is 1 - y without the cancellation.
+    return (grad.to(scores.dtype) * y * torch.sigmoid(-scores / tau) / tau).to(logits.dtype)
