@@ -6,12 +6,12 @@ Checks look at Python numbers, shapes and dtypes only, never at the values of a 
 from __future__ import annotations
 
 import math
-from numbers import Real
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
 
-__all__ = ["check_flag", "check_floating", "check_temperature"]
+__all__ = ["check_count", "check_flag", "check_floating", "check_nonnegative", "check_temperature"]
 
 
 def check_temperature(tau: float | Tensor, cure: str, name: str = "tau") -> None:
@@ -43,3 +43,23 @@ def check_flag(value: bool, name: str) -> None:
     """Refuse anything but True and False: torch's own signature has other positional arguments here."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, but it is {value!r} ({type(value).__name__})")
+
+
+def check_count(value: int, name: str, minimum: int = 0) -> None:
+    """Refuse anything but an integer of at least `minimum`; True and False are no counts."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(
+            f"{name} must be an integer, but it is {value!r} ({type(value).__name__}); convert it with int()"
+        )
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, but it is {value!r}; give a larger integer")
+
+
+def check_nonnegative(value: float, name: str) -> None:
+    """Refuse anything but a finite number of zero or more; True and False are no numbers."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(
+            f"{name} must be a number, but it is {value!r} ({type(value).__name__}); convert it with float()"
+        )
+    if not (value >= 0 and math.isfinite(value)):
+        raise ValueError(f"{name} must be finite and not negative, but it is {value!r}; give a number from 0 on")
