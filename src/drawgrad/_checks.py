@@ -63,3 +63,26 @@ def check_nonnegative(value: float, name: str) -> None:
         )
     if not (value >= 0 and math.isfinite(value)):
         raise ValueError(f"{name} must be finite and not negative, but it is {value!r}; give a number from 0 on")
+
+
+def check_mask(mask: Tensor, logits: Tensor) -> None:
+    """Refuse a mask that is not boolean or does not broadcast to the logits."""
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        what = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        raise TypeError(
+            f"mask must be a boolean tensor, True where a class is allowed, but it is {what}; use mask.bool()"
+        )
+    trailing = zip(reversed(mask.shape), reversed(logits.shape), strict=False)
+    if mask.dim() > logits.dim() or any(m not in (1, n) for m, n in trailing):
+        raise ValueError(
+            f"mask must broadcast to the shape of the logits, {tuple(logits.shape)}, but its shape is {tuple(mask.shape)}; "
+            "reshape it, or expand the logits first"
+        )
+
+
+def check_offset(offset: int, name: str) -> None:
+    """Refuse an offset that does not count from zero."""
+    if isinstance(offset, bool) or not isinstance(offset, int | torch.SymInt):
+        raise TypeError(f"{name} must be an int, but it is {offset!r} ({type(offset).__name__})")
+    if offset < 0:
+        raise ValueError(f"{name} must not be negative, but it is {offset}; it counts from zero")

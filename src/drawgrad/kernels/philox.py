@@ -63,9 +63,7 @@ def _multiply(constant: int, word: Tensor) -> tuple[Tensor, Tensor]:
     return middle >> 16, ((middle & 0xFFFF) << 16) | (low & 0xFFFF)
 
 
-def random_bits(
-    seed: Tensor, rows: int, classes: int, row_offset: int, class_offset: int, stream: int
-) -> Tensor:
+def random_bits(seed: Tensor, rows: int, classes: int, row_offset: int, class_offset: int, stream: int) -> Tensor:
     """The random word of every (row, class) of a block, for each seed.
 
     Args:

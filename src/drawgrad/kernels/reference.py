@@ -9,8 +9,6 @@ Arithmetic is in float32 (float64 for float64 input), whatever the dtype of the 
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
@@ -24,10 +22,9 @@ __all__ = [
     "gumbel_softmax",
     "gumbel_softmax_vjp",
     "noise",
+    "sigmoid_vjp",
     "softmax_vjp",
 ]
-
-Family = Literal["gumbel", "logistic"]
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -41,7 +38,7 @@ def noise(
     classes: int,
     row_offset: int,
     class_offset: int,
-    family: Family,
+    family: str,
     dtype: torch.dtype,
 ) -> Tensor:
     """Standard Gumbel or logistic noise, shape ``(groups, rows, classes)``.
@@ -75,15 +72,13 @@ def _exponential(bits: Tensor, dtype: torch.dtype) -> Tensor:
     )
 
 
-def _scores(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int, family: Family) -> Tensor:
+def _scores(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int, family: str) -> Tensor:
     dtype = compute_dtype(logits.dtype)
     _, rows, classes = logits.shape
     return logits.to(dtype) + noise(seed, rows, classes, row_offset, class_offset, family, dtype)
 
 
-def gumbel_softmax(
-    logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int, hard: bool
-) -> Tensor:
+def gumbel_softmax(logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int, hard: bool) -> Tensor:
     """Sample softmax((logits + Gumbel) / tau), or the one-hot of its largest entry.
 
     Args:
@@ -165,11 +160,17 @@ def binary_concrete(
     return sample.to(logits.dtype)
 
 
+def sigmoid_vjp(grad: Tensor, sample: Tensor, tau: Tensor) -> Tensor:
+    """Gradient for the logits of sigmoid(. / tau), from its value alone: g y (1 - y) / tau, like ``sample``."""
+    dtype = compute_dtype(sample.dtype)
+    y = sample.to(dtype)
+    slope = y * (1 - y)
+    return (torch.where(slope == 0, 0.0, grad.to(dtype) * slope) / tau).to(sample.dtype)
+
+
 def binary_concrete_vjp(
     grad: Tensor, logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int
 ) -> Tensor:
     """Gradient for the logits of the relaxed binary sample that ``logits`` and ``seed`` define, like ``logits``."""
     scores = _scores(logits, seed, row_offset, class_offset, "logistic")
-    y = torch.sigmoid(scores / tau)
-    # sigmoid(-x) is 1 - y without the cancellation.
-    return (grad.to(scores.dtype) * y * torch.sigmoid(-scores / tau) / tau).to(logits.dtype)
+    return sigmoid_vjp(grad.to(scores.dtype), torch.sigmoid(scores / tau), tau).to(logits.dtype)

@@ -1,0 +1,17 @@
+"""Pure functions of tensors: noise, samples, and the straight-through line."""
+
+from __future__ import annotations
+
+from drawgrad.functional.binary import binary_concrete
+from drawgrad.functional.categorical import gumbel_max, gumbel_softmax
+from drawgrad.functional.noise import gumbel_noise, logistic_noise
+from drawgrad.functional.surrogate import straight_through
+
+__all__ = [
+    "binary_concrete",
+    "gumbel_max",
+    "gumbel_noise",
+    "gumbel_softmax",
+    "logistic_noise",
+    "straight_through",
+]

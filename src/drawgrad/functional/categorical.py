@@ -1,0 +1,165 @@
+"""Samples of a categorical variable: exact, relaxed, and hard with the relaxed gradient."""
+
+from __future__ import annotations
+
+import torch
+
+from drawgrad._checks import check_flag, check_floating, check_mask, check_offset
+from drawgrad._typing import Bool, Float, Int, Tensor
+from drawgrad.functional._draw import as_rows, call, draw_seed, from_rows, row_temperature
+from drawgrad.functional.noise import gumbel_noise
+from drawgrad.functional.surrogate import straight_through
+
+__all__ = ["gumbel_max", "gumbel_softmax"]
+
+
+def gumbel_softmax(
+    logits: Float[Tensor, "*shape"],
+    tau: float | Float[Tensor, "..."] = 1.0,
+    hard: bool = False,
+    dim: int = -1,
+    *,
+    mask: Bool[Tensor, "..."] | None = None,
+    generator: torch.Generator | None = None,
+    seed: int | Tensor | None = None,
+    row_offset: int = 0,
+    class_offset: int = 0,
+) -> Float[Tensor, "*shape"]:
+    """Draw from the Gumbel-Softmax (Concrete) distribution.
+
+    .. math:: y = \\mathrm{softmax}((l + g) / \\tau), \\qquad g_i \\sim \\mathrm{Gumbel}(0, 1)
+
+    With ``hard=True`` the forward value is the one-hot vector of the largest entry, an exact sample of the categorical
+    distribution, and the gradient is that of y (straight-through Gumbel-Softmax).
+
+    Computed in float32, or float64 for float64 input, whatever the dtype of the logits. Backward keeps one tensor: the
+    sample if it is soft, the logits if it is hard, and then it draws the noise again from the seed.
+
+    Args:
+        logits: unnormalised log-probabilities with K classes along ``dim``. -inf is a class that is never chosen; a NaN
+            makes its row NaN.
+        tau: temperature, a positive number, or a tensor that broadcasts to the logits and gets a gradient. Elements of
+            a tensor are not checked.
+        hard: whether the forward value is one-hot.
+        dim: dimension of the classes.
+        mask: True where a class is allowed; broadcasts to the logits. A class that is not allowed is exactly zero in
+            sample and gradient, and a row without an allowed class is all zero.
+        generator: draws the seed; torch's default generator of the logits' device if None.
+        seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``. One seed gives one sample: eager
+            or compiled, on any device, whole or in parts.
+        row_offset: number of the first row, when the logits are one part of a larger batch.
+        class_offset: number of the first class, when they are one shard of the classes. The sample is then normalised
+            over the shard.
+
+    Returns:
+        Sample of the shape and dtype of the logits; rows sum to one.
+
+    Raises:
+        ValueError: if ``tau`` is a number that is not positive and finite, if ``generator`` and ``seed`` are both given,
+            or if a shape does not broadcast.
+        TypeError: if a dtype or type is wrong.
+
+    Example:
+        >>> import torch
+        >>> logits = torch.tensor([0.1, 0.2, 0.7]).log()
+        >>> gumbel_softmax(logits, tau=0.5, seed=1).sum()
+        tensor(1.)
+        >>> gumbel_softmax(logits, hard=True, seed=1)
+        tensor([0., 0., 1.])
+
+    References:
+        Jang, Gu, Poole. Categorical reparameterization with Gumbel-Softmax. ICLR 2017.
+        Maddison, Mnih, Teh. The Concrete distribution. ICLR 2017.
+    """
+    check_flag(hard, "hard")
+    logits = _masked(logits, mask, dim)
+    check_offset(row_offset, "row_offset")
+    check_offset(class_offset, "class_offset")
+    per_row = row_temperature(tau, logits, dim, "for the limit of zero, an exact discrete sample, use gumbel_max")
+    seed = draw_seed(generator, seed, logits.device)
+    rows = as_rows(logits, dim)
+    if per_row is not None:
+        return from_rows(call("gumbel_softmax", rows, per_row, seed, row_offset, class_offset, hard), logits, dim)
+    # A temperature for each class is rare, and no longer the softmax of one scaled row: plain torch serves it.
+    noise = call("noise", seed, *rows.shape[1:], row_offset, class_offset, "gumbel", logits.dtype)
+    return _with_class_temperatures(logits, from_rows(noise, logits, dim), tau, hard, dim)
+
+
+def gumbel_max(
+    logits: Float[Tensor, "*shape"],
+    dim: int = -1,
+    *,
+    mask: Bool[Tensor, "..."] | None = None,
+    generator: torch.Generator | None = None,
+    seed: int | Tensor | None = None,
+    row_offset: int = 0,
+    class_offset: int = 0,
+) -> Int[Tensor, "..."]:
+    """Draw an exact sample of a categorical distribution.
+
+    .. math:: \\arg\\max_i (l_i + g_i) \\sim \\mathrm{Categorical}(\\mathrm{softmax}(l))
+
+    The same seed gives the class that ``gumbel_softmax(..., hard=True)`` marks.
+
+    Args:
+        logits: as in :func:`gumbel_softmax`; likewise all other arguments.
+        dim: dimension of the classes.
+        mask: True where a class is allowed.
+        generator: draws the seed.
+        seed: the seed itself.
+        row_offset: number of the first row.
+        class_offset: number of the first class; indices are counted within the logits given.
+
+    Returns:
+        Indices, int64, of the shape of the logits without ``dim``; -1 for a row without an allowed class. In a row with
+        a NaN it is the index of the first one, as in ``torch.argmax``.
+
+    Raises:
+        ValueError: if ``generator`` and ``seed`` are both given.
+        TypeError: if a dtype or type is wrong.
+
+    Example:
+        >>> import torch
+        >>> gumbel_max(torch.tensor([[0.0, 5.0], [5.0, 0.0]]), seed=0)
+        tensor([1, 0])
+
+    References:
+        Gumbel. Statistical theory of extreme values. 1954. Maddison, Tarlow, Minka. A* sampling. NeurIPS 2014.
+    """
+    logits = _masked(logits, mask, dim)
+    check_offset(row_offset, "row_offset")
+    check_offset(class_offset, "class_offset")
+    index = call(
+        "gumbel_max",
+        as_rows(logits.detach(), dim),
+        draw_seed(generator, seed, logits.device),
+        row_offset,
+        class_offset,
+    )
+    return index.reshape(logits.movedim(dim, -1).shape[:-1])
+
+
+def _masked(logits: Tensor, mask: Tensor | None, dim: int) -> Tensor:
+    check_floating(logits, "logits")
+    if logits.dim() == 0:
+        raise ValueError("logits must have a dimension of classes, but they are 0-dim; give them shape (classes,)")
+    if not -logits.dim() <= dim < logits.dim():
+        raise IndexError(
+            f"dim must be in [{-logits.dim()}, {logits.dim() - 1}] for {logits.dim()}-dim logits, but it is {dim}"
+        )
+    if mask is None:
+        return logits
+    check_mask(mask, logits)
+    # Forbidden classes are classes of log-probability -inf: one mechanism for both.
+    return torch.where(mask, logits, -torch.inf)
+
+
+def _with_class_temperatures(logits: Tensor, noise: Tensor, tau: float | Tensor, hard: bool, dim: int) -> Tensor:
+    allowed = logits != -torch.inf
+    # Zero stands in for -inf until after the division, whose gradient for tau would be NaN.
+    scores = torch.where(allowed, torch.where(allowed, logits + noise, 0.0) / tau, -torch.inf)
+    soft = torch.where(allowed.any(dim, keepdim=True), scores.softmax(dim), 0.0)
+    if not hard:
+        return soft
+    one_hot = torch.zeros_like(soft).scatter(dim, scores.argmax(dim, keepdim=True), 1.0)
+    return straight_through(torch.where(allowed, one_hot, 0.0), soft)

@@ -1,0 +1,103 @@
+"""Standard noise as a function of a seed: the randomness under every relaxation of this package."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from drawgrad._checks import check_offset
+from drawgrad._typing import Float, Tensor
+from drawgrad.functional._draw import call, draw_seed
+
+__all__ = ["gumbel_noise", "logistic_noise"]
+
+
+def gumbel_noise(
+    shape: Sequence[int],
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    generator: torch.Generator | None = None,
+    seed: int | Tensor | None = None,
+    row_offset: int = 0,
+    class_offset: int = 0,
+) -> Float[Tensor, "*shape"]:
+    """Draw standard Gumbel noise.
+
+    .. math:: g = -\\log E, \\qquad E \\sim \\mathrm{Exponential}(1), \\qquad P(g \\le x) = \\exp(-e^{-x})
+
+    The last dimension counts classes, all others together count rows, and a number depends on nothing but
+    ``(seed; row, class)``: any part of a tensor can be drawn on its own with ``row_offset`` and ``class_offset``. The
+    numbers lie in [-3.13, 22.87]: 32 random bits resolve both tails, and none is infinite.
+
+    Args:
+        shape: shape of the result; ``()`` is one number.
+        dtype: floating dtype; torch's default dtype if None. Narrow dtypes round numbers computed in float32.
+        device: torch's default device if None.
+        generator: draws the seed; torch's default generator of ``device`` if None.
+        seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``.
+        row_offset: number of the first row, for one part of a larger tensor.
+        class_offset: number of the first class, likewise.
+
+    Returns:
+        Noise of shape ``shape``.
+
+    Raises:
+        ValueError: if ``generator`` and ``seed`` are both given.
+
+    Example:
+        >>> gumbel_noise((2, 3), seed=0)
+        tensor([[...]])
+        >>> whole, part = gumbel_noise((2, 3), seed=0), gumbel_noise((1, 2), seed=0, row_offset=1, class_offset=1)
+        >>> bool((whole[1:, 1:] == part).all())
+        True
+    """
+    return _noise("gumbel", shape, dtype, device, generator, seed, row_offset, class_offset)
+
+
+def logistic_noise(
+    shape: Sequence[int],
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    generator: torch.Generator | None = None,
+    seed: int | Tensor | None = None,
+    row_offset: int = 0,
+    class_offset: int = 0,
+) -> Float[Tensor, "*shape"]:
+    """Draw standard logistic noise.
+
+    .. math:: x = \\log u - \\log(1 - u), \\qquad u \\sim \\mathrm{Uniform}(0, 1)
+
+    Arguments and result as in :func:`gumbel_noise`. One seed gives independent Gumbel and logistic noise. The numbers
+    lie in [-22.87, 22.87].
+
+    Example:
+        >>> logistic_noise((2, 3), seed=0).shape
+        torch.Size([2, 3])
+    """
+    return _noise("logistic", shape, dtype, device, generator, seed, row_offset, class_offset)
+
+
+def _noise(
+    family: str,
+    shape: Sequence[int],
+    dtype: torch.dtype | None,
+    device: torch.device | str | None,
+    generator: torch.Generator | None,
+    seed: int | Tensor | None,
+    row_offset: int,
+    class_offset: int,
+) -> Tensor:
+    dtype = torch.get_default_dtype() if dtype is None else dtype
+    if not dtype.is_floating_point:
+        raise TypeError(f"dtype must be a floating dtype, but it is {dtype}; use torch.float32")
+    check_offset(row_offset, "row_offset")
+    check_offset(class_offset, "class_offset")
+    device = torch.get_default_device() if device is None else torch.device(device)
+    *lead, classes = shape or (1,)
+    rows = math.prod(lead)
+    noise = call("noise", draw_seed(generator, seed, device), rows, classes, row_offset, class_offset, family, dtype)
+    return noise.reshape(tuple(shape))

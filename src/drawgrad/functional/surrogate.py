@@ -1,0 +1,39 @@
+"""One value forward, another one's gradient backward."""
+
+from __future__ import annotations
+
+from drawgrad._typing import Float, Tensor
+
+__all__ = ["straight_through"]
+
+
+def straight_through(hard: Float[Tensor, "*shape"], soft: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The value of ``hard`` with the gradient of ``soft``.
+
+    Args:
+        hard: what the forward pass sees; no gradient reaches it.
+        soft: finite tensor of the same shape, which receives the whole gradient.
+
+    Returns:
+        ``hard``, to the last bit.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    Example:
+        >>> import torch
+        >>> logits = torch.zeros(3, requires_grad=True)
+        >>> z = straight_through(torch.tensor([0.0, 1.0, 0.0]), logits.softmax(-1))
+        >>> z
+        tensor([0., 1., 0.], grad_fn=<AddBackward0>)
+
+    References:
+        Bengio, Leonard, Courville. Estimating or propagating gradients through stochastic neurons. 2013.
+    """
+    if hard.shape != soft.shape:
+        raise ValueError(
+            f"hard and soft must have one shape, but they have {tuple(hard.shape)} and {tuple(soft.shape)}; "
+            "expand the smaller one"
+        )
+    # The difference of a finite number and itself is exactly zero, so nothing is rounded in the sum.
+    return hard.detach() + (soft - soft.detach())
