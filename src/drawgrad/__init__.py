@@ -1,1 +1,33 @@
-"""Gradients for discrete choices."""
+"""Gradients for discrete choices.
+
+The public path of everything is ``drawgrad.<area>.<name>``. An area is imported when it is first asked for:
+
+>>> import drawgrad as dg
+>>> import torch
+>>> dg.functional.gumbel_softmax(torch.zeros(2, 3), hard=True).sum(-1)
+tensor([1., 1.])
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drawgrad import distributions, functional, schedules, studies
+
+__all__ = ["__version__", "distributions", "functional", "schedules", "studies"]
+
+__version__ = version("drawgrad")
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in __all__:
+        raise AttributeError(f"drawgrad has no area {name!r}; its areas are {', '.join(__all__[1:])}")
+    return importlib.import_module(f"drawgrad.{name}")
+
+
+def __dir__() -> list[str]:
+    return __all__
