@@ -1,7 +1,8 @@
 """Schedules for temperatures and loss weights: pure functions of the step.
 
 A schedule is called with the number of steps taken so far and returns a float. It holds no state: the caller counts the
-steps, and a run that is resumed at step t sees the value of step t. Any function `step -> float` can stand beside these.
+steps, and a run that is resumed at step t sees the value of step t. Any function ``step -> float`` can stand beside
+these.
 
 The names are lower-case classes: called like functions, they give objects that compare, pickle and print as they were
 written.
@@ -31,7 +32,7 @@ class constant:
         value: The value; finite, zero or more.
 
     Raises:
-        TypeError, ValueError: If `value` is no such number, or the step is not an integer from 0 on.
+        TypeError, ValueError: If ``value`` is no such number, or the step is not an integer from 0 on.
 
     Example:
         >>> constant(0.5)(1000)
@@ -52,11 +53,11 @@ class constant:
 class exponential:
     """Exponential decay to a floor, held for a number of steps between updates.
 
-    `max(floor, initial * exp(-rate * t))` with `t = every * (step // every)`. The usual temperatures: `initial` from 1
-    to 2, `floor` from 0.1 to 0.5, `rate` from 1e-5 to 1e-4, `every` from 500 to 2000 steps.
+    ``max(floor, initial * exp(-rate * t))`` with ``t = every * (step // every)``. The usual temperatures: ``initial``
+    from 1 to 2, ``floor`` from 0.1 to 0.5, ``rate`` from 1e-5 to 1e-4, ``every`` from 500 to 2000 steps.
 
     Args:
-        initial: The value at step 0; at least `floor`.
+        initial: The value at step 0; at least ``floor``.
         rate: The decay per step; zero or more.
         floor: The smallest value; zero or more. A temperature needs one above zero.
         every: Steps for which a value is held; at least 1.
@@ -97,13 +98,13 @@ class exponential:
 
 @dataclass(frozen=True)
 class linear:
-    """A straight line from `initial` to `final`, constant from then on.
+    """A straight line from ``initial`` to ``final``, constant from then on.
 
-    `(1 - f) * initial + f * final` with `f = min(step / steps, 1)`.
+    ``(1 - f) * initial + f * final`` with ``f = min(step / steps, 1)``.
 
     Args:
         initial: The value at step 0; zero or more.
-        final: The value from step `steps` on; zero or more.
+        final: The value from step ``steps`` on; zero or more.
         steps: The length of the line; at least 1.
 
     Raises:
@@ -130,13 +131,13 @@ class linear:
 
 @dataclass(frozen=True)
 class cosine:
-    """Half a cosine wave from `initial` to `final`, constant from then on.
+    """Half a cosine wave from ``initial`` to ``final``, constant from then on.
 
-    `w * initial + (1 - w) * final` with `w = (1 + cos(pi * f)) / 2` and `f = min(step / steps, 1)`.
+    ``w * initial + (1 - w) * final`` with ``w = (1 + cos(pi * f)) / 2`` and ``f = min(step / steps, 1)``.
 
     Args:
         initial: The value at step 0; zero or more.
-        final: The value from step `steps` on; zero or more.
+        final: The value from step ``steps`` on; zero or more.
         steps: The length of the half wave; at least 1.
 
     Raises:
