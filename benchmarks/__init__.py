@@ -1,0 +1,1 @@
+"""Measurements of drawgrad, one script per question: ``python -m benchmarks.<name>`` writes ``results/<name>.json``."""

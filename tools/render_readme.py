@@ -1,0 +1,82 @@
+"""Write the tables of README.md from the records of ``results/``.
+
+python -m tools.render_readme           # rewrite what is between the comments
+python -m tools.render_readme --check   # change nothing; exit code 1 if the text is not up to date
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import sys
+from pathlib import Path
+
+from benchmarks._record import RESULTS, ROOT, Measurement, Record, read
+
+__all__ = ["main", "render", "table"]
+
+BLOCK = re.compile(r"(<!-- record: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def render(text: str, folder: Path = RESULTS) -> str:
+    """The text with the table of each record that it names."""
+
+    def replace(match: re.Match[str]) -> str:
+        return match[1] + table(read(folder / f"{match['name']}.json")) + match[3]
+
+    return BLOCK.sub(replace, text)
+
+
+def table(record: Record) -> str:
+    """A record in Markdown: title, one row for each case, and the circumstances."""
+    quantities = list(dict.fromkeys(cell.quantity for cell in record.measurements))
+    cells = {(cell.case, cell.quantity): cell for cell in record.measurements}
+    rows = [["", *quantities], ["---"] + ["---:"] * len(quantities)]
+    for case in dict.fromkeys(cell.case for cell in record.measurements):
+        found = [cells.get((case, quantity)) for quantity in quantities]
+        rows.append([case, *("" if cell is None else number(cell) for cell in found)])
+    lines = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return f"\n{record.title}\n\n{lines}\n\n{_circumstances(record)}\n"
+
+
+def number(cell: Measurement) -> str:
+    """A value with its spread, to the digits that the spread leaves certain."""
+    unit = {"": "", "x": "×", "%": " %"}.get(cell.unit, f" {cell.unit}")
+    if cell.spread == 0:
+        return f"{cell.value:.4g}{unit}"
+    # Two digits of a spread that begins with 1, one of any other.
+    exponent = math.floor(math.log10(cell.spread))
+    digits = 1 - exponent if cell.spread < 2 * 10.0**exponent else -exponent
+    return f"{round(cell.value, digits):.{max(digits, 0)}f} ± {round(cell.spread, digits):.{max(digits, 0)}f}{unit}"
+
+
+def _circumstances(record: Record) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in record.versions.items())
+    samples = sorted({cell.samples for cell in record.measurements})
+    times = f"{samples[0]}" if len(samples) == 1 else f"{samples[0]} to {samples[-1]}"
+    commit = record.commit + ("" if record.clean else " with changes")
+    return (
+        f"<sub>± {record.spread}, n = {times}. {record.device}, {record.threads} threads; {versions}; "
+        f"commit {commit}, {record.date}. `{record.command}`</sub>"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns its exit code."""
+    parser = argparse.ArgumentParser(description="Write the tables of README.md from the records of results/.")
+    parser.add_argument("--check", action="store_true", help="change nothing, fail if the text is not up to date")
+    parser.add_argument("--file", type=Path, default=ROOT / "README.md", help="the text (default: README.md)")
+    chosen = parser.parse_args(arguments)
+    text = chosen.file.read_text()
+    rendered = render(text)
+    if not chosen.check:
+        chosen.file.write_text(rendered)
+    elif rendered != text:
+        print(f"{chosen.file} does not show the committed records; run: python -m tools.render_readme", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
