@@ -19,7 +19,7 @@ __all__ = ["main", "render", "table"]
 BLOCK = re.compile(r"(<!-- record: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def render(text: str, folder: Path = RESULTS) -> str:
+def render(text: str, folder: Path) -> str:
     """The text with the table of each record that it names."""
 
     def replace(match: re.Match[str]) -> str:
@@ -67,9 +67,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Write the tables of README.md from the records of results/.")
     parser.add_argument("--check", action="store_true", help="change nothing, fail if the text is not up to date")
     parser.add_argument("--file", type=Path, default=ROOT / "README.md", help="the text (default: README.md)")
+    parser.add_argument("--records", type=Path, default=RESULTS, help="their folder (default: results)")
     chosen = parser.parse_args(arguments)
     text = chosen.file.read_text()
-    rendered = render(text)
+    rendered = render(text, chosen.records)
     if not chosen.check:
         chosen.file.write_text(rendered)
     elif rendered != text:

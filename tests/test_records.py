@@ -1,0 +1,121 @@
+"""Records of measurements: written, read back, refused when they are wrong, and rendered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks._record import RESULTS, Measurement, Record, median_of, read, write
+from tools.render_readme import main, number, render
+
+CELLS = [
+    median_of("8 x 2", "torch", [3.0, 4.0, 5.0, 6.0, 7.0], "ms"),
+    median_of("8 x 2", "drawgrad", [0.9, 1.0, 1.3], "ms"),
+    Measurement("9 x 3", "torch", 12.0, 0.0, "ms", 3),
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return write(
+        "speed-of-light",
+        "How fast it is",
+        CELLS,
+        spread="half the interquartile range",
+        command="python -m benchmarks.light",
+        seconds=1.25,
+        folder=tmp_path,
+    )
+
+
+def _changed(path: Path, **fields: Any) -> Path:
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    return path
+
+
+class TestRecord:
+    def test_is_read_as_it_was_written(self, path: Path) -> None:
+        record = read(path)
+        assert isinstance(record, Record)
+        assert record.measurements == tuple(CELLS)
+        assert (record.name, record.seconds) == ("speed-of-light", 1.2)
+        assert record.device.partition(" cores, ")[0].isdigit()
+        assert set(record.versions) == {"python", "torch", "numba", "drawgrad"}
+
+    def test_a_median_comes_with_half_its_interquartile_range(self) -> None:
+        assert (CELLS[0].value, CELLS[0].spread, CELLS[0].samples) == (5.0, 1.0, 5)
+
+    @pytest.mark.parametrize(
+        ("fields", "said"),
+        [
+            ({"measurements": []}, "no measurement"),
+            ({"measurements": [vars(CELLS[0]), vars(CELLS[0])]}, "more than once"),
+            ({"measurements": [vars(CELLS[0]) | {"spread": -1}]}, "make no sense"),
+            ({"measurements": [vars(CELLS[0]) | {"samples": 0}]}, "make no sense"),
+            ({"measurements": [vars(CELLS[0]) | {"colour": "red"}]}, "colour"),
+            ({"host": "turing"}, "host"),
+            ({"name": "other"}, "need one name"),
+        ],
+    )
+    def test_a_wrong_one_is_refused_with_its_path(self, path: Path, fields: dict[str, Any], said: str) -> None:
+        with pytest.raises(ValueError, match=rf"speed-of-light\.json.*{said}"):
+            read(_changed(path, **fields))
+
+    @pytest.mark.parametrize("text", ["", "{}", '{"name": "speed-of-light"'])
+    def test_what_is_no_record_is_refused(self, path: Path, text: str) -> None:
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"speed-of-light\.json is not a record"):
+            read(path)
+
+    @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
+    def test_a_committed_one_is_right(self, path: Path) -> None:
+        assert read(path).measurements
+
+
+class TestNumber:
+    @pytest.mark.parametrize(
+        ("value", "spread", "unit", "text"),
+        [
+            (21.346, 0.42, "x", "21.3 ± 0.4×"),
+            (21.346, 0.12, "ms", "21.35 ± 0.12 ms"),
+            (94.5, 0.31, "nats", "94.5 ± 0.3 nats"),
+            (1234.5, 25.0, "", "1230 ± 20"),
+            (3.0, 0.0, "", "3"),
+            (97.0, 1.9, "%", "97.0 ± 1.9 %"),
+        ],
+    )
+    def test_shows_the_digits_that_are_certain(self, value: float, spread: float, unit: str, text: str) -> None:
+        assert number(Measurement("case", "quantity", value, spread, unit, 5)) == text
+
+
+class TestRender:
+    TEXT = "before\n<!-- record: speed-of-light -->\nold\n<!-- end -->\nafter\n"
+
+    def test_writes_the_table_between_the_comments(self, path: Path) -> None:
+        text = render(self.TEXT, path.parent)
+        assert text.startswith("before\n<!-- record: speed-of-light -->\n")
+        assert text.endswith("<!-- end -->\nafter\n")
+        assert "old" not in text
+        assert "|  | torch | drawgrad |\n| --- | ---: | ---: |\n" in text
+        assert "| 8 x 2 | 5 ± 1 ms | 1.00 ± 0.10 ms |\n| 9 x 3 | 12 ms |  |\n" in text
+        assert "n = 3 to 5" in text
+
+    def test_twice_is_once(self, path: Path) -> None:
+        once = render(self.TEXT, path.parent)
+        assert render(once, path.parent) == once
+
+    def test_an_unknown_record_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match="speed-of-light"):
+            render(self.TEXT, tmp_path)
+
+    def test_the_check_fails_until_the_text_is_written(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        text = path.parent / "README.md"
+        text.write_text(self.TEXT)
+        where = ["--file", str(text), "--records", str(path.parent)]
+        assert main(["--check", *where]) == 1
+        assert "python -m tools.render_readme" in capsys.readouterr().err
+        assert main(where) == 0
+        assert main(["--check", *where]) == 0
