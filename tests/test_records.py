@@ -100,7 +100,7 @@ class TestRender:
         assert text.endswith("<!-- end -->\nafter\n")
         assert "old" not in text
         assert "|  | torch | drawgrad |\n| --- | ---: | ---: |\n" in text
-        assert "| 8 x 2 | 5 ± 1 ms | 1.00 ± 0.10 ms |\n| 9 x 3 | 12 ms |  |\n" in text
+        assert "| 8 x 2 | 5.0 ± 1.0 ms | 1.00 ± 0.10 ms |\n| 9 x 3 | 12 ms |  |\n" in text
         assert "n = 3 to 5" in text
 
     def test_twice_is_once(self, path: Path) -> None:

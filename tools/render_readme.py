@@ -57,7 +57,7 @@ def _circumstances(record: Record) -> str:
     times = f"{samples[0]}" if len(samples) == 1 else f"{samples[0]} to {samples[-1]}"
     commit = record.commit + ("" if record.clean else " with changes")
     return (
-        f"<sub>± {record.spread}, n = {times}. {record.device}, {record.threads} threads; {versions}; "
+        f"<sub>± {record.spread}, n = {times}. {record.device}, CPU threads: {record.threads}; {versions}; "
         f"commit {commit}, {record.date}. `{record.command}`</sub>"
     )
 
