@@ -55,8 +55,13 @@ def checked(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         try:
             return strict(*args, **kwargs)
-        except TypeCheckError:
-            function(*args, **kwargs)  # A refusal in the function's own words comes first.
+        except TypeCheckError as mismatch:
+            try:
+                function(*args, **kwargs)
+            except (TypeError, ValueError):
+                raise  # A refusal in the function's own words comes first.
+            except Exception:
+                raise mismatch from None
             raise
 
     return call
