@@ -1,0 +1,84 @@
+"""The variational bound as a training task: what one step minimizes, and how a model is validated."""
+
+from __future__ import annotations
+
+import torch
+
+from drawgrad._typing import Float, Int, Tensor
+from drawgrad.schedules import Schedule, constant, exponential, linear
+from drawgrad.studies.config import TrainConfig
+from drawgrad.studies.data.images import Images, binarize, fixed_binarization
+from drawgrad.studies.evaluate import log_likelihood
+from drawgrad.studies.vae import VAE
+
+__all__ = ["VAETask", "kl_weight_schedule", "temperature_schedule"]
+
+VALID_SEED = 20160816
+"""Seed of the binarization and the samples of the validation: the same in every run, so that runs compare."""
+
+
+def temperature_schedule(config: TrainConfig) -> Schedule:
+    """The temperature over the steps, of a resolved configuration."""
+    assert config.tau_rate is not None
+    return exponential(config.tau, config.tau_rate, floor=config.tau_min, every=config.tau_every)
+
+
+def kl_weight_schedule(config: TrainConfig) -> Schedule:
+    """The weight of the KL over the steps."""
+    return linear(0.0, 1.0, config.kl_warmup) if config.kl_warmup else constant(1.0)
+
+
+class VAETask:
+    """Maximizes E_q[log p(x|z)] - KL(q(z|x), p(z)) over relaxed samples z.
+
+    Args:
+        model: The autoencoder, on the device where it is trained.
+        images: Grey images are binarized anew at every step; those of the validation once and for all.
+        config: The resolved settings.
+    """
+
+    def __init__(self, model: VAE, images: Images, config: TrainConfig) -> None:
+        device = model.mean.device
+        self.model = model
+        self.examples = len(images.train)
+        self.tau = temperature_schedule(config)
+        self.kl_weight = kl_weight_schedule(config)
+        self.hard = config.hard
+        self.free_bits = config.free_bits
+        self._levels = images.levels
+        self._train = images.train.to(device)
+        self._valid = fixed_binarization(images.valid, images.levels, VALID_SEED).to(device)
+
+    def loss(
+        self, rows: Int[Tensor, "batch"], step: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """The negative bound of a batch, with a weighted and freed KL; the measures are of the plain bound."""
+        latent = self.model.latent
+        x = binarize(self._train[rows], self._levels, generator)
+        q, p = self.model.posterior(x), self.model.prior()
+        z = latent.sample(q, self.tau(step), self.hard, generator)
+        cost = self.model.cost(z, x).mean()
+        kl = latent.kl(q, p).mean(0)
+        # Below its free nats a variable costs the same whatever it says, so that it is not pressed to say nothing.
+        penalty = kl.clamp(min=self.free_bits).sum() if self.free_bits else kl.sum()
+        with torch.no_grad():
+            measured = {"elbo": -(cost + kl.sum()), "cost": cost.detach(), "kl": kl.sum()}
+        return cost + self.kl_weight(step) * penalty, measured
+
+    def settings(self, step: int) -> dict[str, float]:
+        """Temperature and weight of the KL at a step."""
+        return {"tau": self.tau(step), "kl_weight": self.kl_weight(step)}
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """The bound on the validation images with one hard sample each, and the KL in closed form."""
+        generator = torch.Generator(self._valid.device).manual_seed(VALID_SEED)
+        latent = self.model.latent
+        cost = kl = 0.0
+        for x in self._valid.split(2000):
+            q = self.model.posterior(x)
+            codes = latent.codes(q, 1, generator)
+            cost -= float(log_likelihood(self.model, codes, x).sum())
+            kl += float(latent.kl(q, self.model.prior()).sum())
+        count = len(self._valid)
+        return {"elbo": -(cost + kl) / count, "cost": cost / count, "kl": kl / count}

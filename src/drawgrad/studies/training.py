@@ -1,0 +1,226 @@
+"""One training loop for every study: epochs of shuffled batches, measurements, checkpoints, and exact continuation."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from drawgrad._typing import Float, Int, Tensor
+from drawgrad.studies.checkpoint import Checkpoints
+from drawgrad.studies.journal import Journal
+
+__all__ = ["Interrupted", "NotFinite", "Plan", "Progress", "Task", "fit"]
+
+
+class Task(Protocol):
+    """What is trained: a model, a loss on some of the training examples, and a validation."""
+
+    examples: int
+
+    @property
+    def model(self) -> nn.Module:
+        """The model, on the device where it is trained."""
+
+    def loss(
+        self, rows: Int[Tensor, "batch"], step: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """The loss on the examples `rows` at a step, and what to report of them, detached."""
+
+    def settings(self, step: int) -> dict[str, float]:
+        """The scheduled numbers at a step, to report."""
+
+    def validate(self) -> dict[str, float]:
+        """Measure on the validation examples. Draws from no generator but its own."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to train and how often to look.
+
+    Args:
+        epochs: Passes over the examples.
+        batch_size: Examples a step; the last step of an epoch takes the rest.
+        seed: Seed of the order of the examples.
+        checkpoint_every: Steps between checkpoints.
+        log_every: Steps between lines of measurements.
+    """
+
+    epochs: int
+    batch_size: int
+    seed: int
+    checkpoint_every: int
+    log_every: int = 50
+
+    def steps_per_epoch(self, examples: int) -> int:
+        """The number of batches that hold all examples once."""
+        return math.ceil(examples / self.batch_size)
+
+
+@dataclass
+class Progress:
+    """Where a run stands; handed to the listener after every step.
+
+    Args:
+        step: Steps taken.
+        steps: Steps to take.
+        seconds: Time spent on training, all sessions of a resumed run together.
+        latest: The newest measurements, `train/elbo` and the like.
+    """
+
+    step: int
+    steps: int
+    seconds: float = 0.0
+    latest: dict[str, float] = field(default_factory=dict)
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; its last step is saved."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"stopped after step {step}")
+        self.step = step
+
+
+class NotFinite(ArithmeticError):
+    """The loss became infinite or NaN."""
+
+
+def fit(
+    task: Task,
+    optimizer: torch.optim.Optimizer,
+    plan: Plan,
+    generator: torch.Generator,
+    checkpoints: Checkpoints,
+    open_journal: Callable[[int], Journal],
+    *,
+    listener: Callable[[Progress], None] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Progress:
+    """Train, from the newest checkpoint if there is one.
+
+    All randomness comes from `generator`, whose state is part of a checkpoint, and from `plan.seed`: on one machine
+    a run that was interrupted anywhere ends with the same weights, bit for bit, as one that was not (on the CPU; GPU
+    kernels that add in no fixed order may differ).
+
+    Args:
+        task: What to train.
+        optimizer: Holds the task's parameters.
+        plan: How long, and how often to look.
+        generator: Source of randomness of the losses, on the device of the model.
+        checkpoints: Where to save, and where to continue from.
+        open_journal: Opens the record of measurements at a step.
+        listener: Told of every step.
+        stop: Asked after every step whether to stop there.
+
+    Returns:
+        The final progress.
+
+    Raises:
+        Interrupted: If `stop` said so.
+        NotFinite: If the loss is infinite or NaN.
+    """
+    per_epoch = plan.steps_per_epoch(task.examples)
+    progress = Progress(step=0, steps=plan.epochs * per_epoch)
+    means = _Means()
+    saved = checkpoints.load_newest()
+    if saved is not None:
+        task.model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        generator.set_state(saved["generator"])
+        means.restore(saved["sums"], saved["count"])
+        progress.step, progress.seconds, progress.latest = saved["step"], saved["seconds"], saved["latest"]
+
+    def save() -> None:
+        journal.flush()
+        state = {
+            "step": progress.step,
+            "seconds": progress.seconds,
+            "latest": progress.latest,
+            "sums": means.sums,
+            "count": means.count,
+            "model": task.model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "generator": generator.get_state(),
+        }
+        checkpoints.save(progress.step, state)
+
+    journal = open_journal(progress.step)
+    try:
+        before = time.perf_counter() - progress.seconds
+        listener(progress)
+        for rows in _batches(task.examples, plan, progress.step, next(task.model.parameters()).device):
+            loss, measured = task.loss(rows, progress.step, generator)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            means.add(measured, len(rows))
+            step = progress.step = progress.step + 1
+            progress.seconds = time.perf_counter() - before
+
+            if step % plan.log_every == 0 or step == progress.steps:
+                _report(journal, progress, "train", means.take(step) | task.settings(step - 1))
+            if step % per_epoch == 0:
+                _report(journal, progress, "valid", task.validate())
+            stopping = stop() and step < progress.steps
+            if step % plan.checkpoint_every == 0 or step == progress.steps or stopping:
+                save()
+            listener(progress)
+            if stopping:
+                raise Interrupted(step)
+    finally:
+        journal.close()
+    return progress
+
+
+def _batches(examples: int, plan: Plan, step: int, device: torch.device) -> Iterator[Int[Tensor, "batch"]]:
+    """The examples of every step from `step` on: the order of an epoch follows from the seed and its number alone."""
+    per_epoch = plan.steps_per_epoch(examples)
+    for epoch in range(step // per_epoch, plan.epochs):
+        order = epoch_order(examples, plan.seed, epoch).to(device)
+        done = max(0, step - epoch * per_epoch)
+        yield from order.split(plan.batch_size)[done:]
+
+
+def epoch_order(examples: int, seed: int, epoch: int) -> Int[Tensor, "examples"]:
+    """The order of the examples in an epoch."""
+    # An odd multiplier, so that the epochs of one seed never share the order of another small seed's.
+    mixed = (seed * 0x9E3779B97F4A7C15 + epoch) % 2**63
+    return torch.randperm(examples, generator=torch.Generator().manual_seed(mixed))
+
+
+class _Means:
+    """Means over examples since they were last taken; sums stay on the device, so that no step waits for it."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0
+
+    def restore(self, sums: dict[str, Tensor], count: int) -> None:
+        self.sums, self.count = sums, count
+
+    def add(self, measured: dict[str, Tensor], count: int) -> None:
+        for name, value in measured.items():
+            total = value * count
+            if name in self.sums:
+                total += self.sums[name].to(total.device)
+            self.sums[name] = total
+        self.count += count
+
+    def take(self, step: int) -> dict[str, float]:
+        means = {name: float(total) / self.count for name, total in self.sums.items()}
+        for name, value in means.items():
+            if not math.isfinite(value):
+                raise NotFinite(f"{name} is {value} by step {step}; lower the learning rate or raise the temperature")
+        self.sums, self.count = {}, 0
+        return means
+
+
+def _report(journal: Journal, progress: Progress, kind: str, values: dict[str, float]) -> None:
+    journal.write(kind, progress.step, **values, seconds=round(progress.seconds, 3))
+    progress.latest |= {f"{kind}/{name}": value for name, value in values.items()}
