@@ -24,7 +24,7 @@ def check_temperature(tau: float | Tensor, cure: str, name: str = "tau") -> None
         return
     if isinstance(tau, bool) or not isinstance(tau, Real):
         raise TypeError(f"{name} must be a number or a tensor, but it is {tau!r} ({type(tau).__name__})")
-    if not (tau > 0 and math.isfinite(tau)):
+    if not 0 < tau < math.inf:
         raise ValueError(f"{name} must be positive and finite, but it is {tau!r}; {cure}")
 
 

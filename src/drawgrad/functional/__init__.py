@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from drawgrad.functional.binary import binary_concrete
 from drawgrad.functional.categorical import gumbel_max, gumbel_softmax
+from drawgrad.functional.conditional import conditional_gumbel, conditional_logistic
 from drawgrad.functional.noise import gumbel_noise, logistic_noise
+from drawgrad.functional.seeds import draw_seed
 from drawgrad.functional.surrogate import straight_through
 
 __all__ = [
     "binary_concrete",
+    "conditional_gumbel",
+    "conditional_logistic",
+    "draw_seed",
     "gumbel_max",
     "gumbel_noise",
     "gumbel_softmax",

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import CustomOpDef
 
 from drawgrad.kernels import ops
+from drawgrad.kernels.operator import Operator
 from drawgrad.kernels.reference import compute_dtype
 
 __all__: list[str] = []
@@ -28,10 +28,10 @@ __all__: list[str] = []
 class Relaxation:
     """The operators of one relaxation and the two facts about its link that derivatives need."""
 
-    sample: CustomOpDef
-    logits_vjp: CustomOpDef
+    sample: Operator
+    logits_vjp: Operator
     """Gradient for the logits, from logits and seed."""
-    sample_vjp: CustomOpDef
+    sample_vjp: Operator
     """Gradient for the logits, from the sample."""
     inverse_link: Callable[[Tensor], Tensor]
     """z from y, where y is neither 0 nor 1."""
@@ -101,9 +101,9 @@ def _register(relaxation: Relaxation) -> None:
         of_tau = -_reduce_to(wide_grad * of_grad.to(tau.dtype) / tau, tau)
         return of_grad.to(grad.dtype), of_y, of_tau
 
-    relaxation.sample.register_autograd(sample_backward, setup_context=keep_sample)
-    relaxation.sample_vjp.register_autograd(sample_vjp_backward, setup_context=keep_vjp)
-    relaxation.logits_vjp.register_autograd(logits_vjp_backward, setup_context=keep_vjp)
+    relaxation.sample.differentiate(keep_sample, sample_backward)
+    relaxation.sample_vjp.differentiate(keep_vjp, sample_vjp_backward)
+    relaxation.logits_vjp.differentiate(keep_vjp, logits_vjp_backward)
 
 
 def _keep(ctx: Any, tau: Tensor, *tensors: Tensor) -> None:

@@ -1,0 +1,85 @@
+"""Compilation of the kernels, with a cache on disk that can only ever save time.
+
+Numba's own cache knows a kernel by the date of its file: it misses a change in another file that the kernel calls, and
+installers give every version's files one date. Here the folder carries a digest of all kernel sources instead. A cache
+that cannot be read or written is as good as none: the kernel is compiled again, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+
+__all__ = ["device_function", "kernel"]
+
+# Neither reassociation nor the absence of NaN and infinity may be assumed: rounding and NaN are part of the contract.
+EXACT = {"contract", "nsz"}
+
+
+@functools.cache
+def _folder() -> Path:
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "drawgrad" / "kernels" / digest.hexdigest()[:16]
+
+
+class _Locator(_CacheLocator):  # type: ignore[misc]
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._line = function.__code__.co_firstlineno
+
+    def get_cache_path(self) -> str:
+        return str(_folder())
+
+    def get_source_stamp(self) -> str:
+        return _folder().name
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], _file: str) -> _Locator:
+        return cls(function)
+
+
+class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = [_Locator]
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    _impl_class = _Implementation
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # A damaged file can fail in any way while it is read.
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except Exception:  # Read-only folder, full disk, damaged index.
+            return
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function of arrays that runs without the interpreter lock; cached on disk."""
+    dispatcher = numba.njit(nogil=True, fastmath=EXACT)(function)
+    try:
+        dispatcher._cache = _Cache(function)
+    except (OSError, RuntimeError):  # No home directory, no readable source.
+        pass
+    return dispatcher
+
+
+def device_function(*flags: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile a function that kernels call, with further fast-math ``flags``."""
+    return numba.njit(nogil=True, fastmath=EXACT | set(flags))

@@ -1,0 +1,243 @@
+"""Kernels for rows of many classes: the lanes of a vector are neighbouring classes of one row.
+
+A kernel handles the rows [start, stop) of arrays of shape ``(groups * rows, classes)``. Row i belongs to group
+``i // rows`` and is number ``row_offset + i % rows`` in it. ``tau`` holds one temperature, or one for each row.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import int32, uint64
+
+from drawgrad.kernels.cpu.jit import device_function, kernel
+from drawgrad.kernels.cpu.scalar import bits_of, exp, float_of, gumbel, logistic, sigmoid, words
+from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM, WORD, WORDS
+
+__all__ = [
+    "binary_concrete",
+    "binary_concrete_vjp",
+    "gumbel_max",
+    "gumbel_softmax",
+    "gumbel_softmax_vjp",
+    "noise",
+    "one_hot",
+    "softmax_vjp",
+]
+
+f32 = np.float32
+CHUNK = 1024
+"""Classes whose random words are held at a time: they stay in the first-level cache."""
+MINUS_INFINITY = f32(-np.inf)
+NAN = f32(np.nan)
+MAGNITUDE = int32(0x7FFFFFFF)
+SIGN = int32(31)
+LOWEST = int32(-0x7F800001)
+"""The order-preserving integer of minus infinity."""
+
+
+@device_function()
+def draw_words(out, seed, row, first_class, count, stream):
+    """Random words of the classes from ``first_class``, a multiple of the words of one evaluation."""
+    k0, k1 = uint64(seed) & uint64(WORD), uint64(seed) >> uint64(32)
+    row_high, row_low = uint64(row) >> uint64(32), uint64(row) & uint64(WORD)
+    first = uint64(first_class) // uint64(WORDS)
+    for block in range((count + WORDS - 1) // WORDS):
+        w0, w1, w2, w3 = words(uint64(stream), first + uint64(block), row_high, row_low, k0, k1)
+        out[WORDS * block] = w0
+        out[WORDS * block + 1] = w1
+        out[WORDS * block + 2] = w2
+        out[WORDS * block + 3] = w3
+
+
+@device_function()
+def order(x):
+    """An integer that is ordered as the numbers are, NaN above all: integer maxima vectorise, those of floats do not."""
+    bits = bits_of(x)
+    key = int32(bits ^ (int32(bits >> SIGN) & MAGNITUDE))
+    return key if x == x else MAGNITUDE
+
+
+@device_function()
+def largest(values, count):
+    """The largest of the first ``count`` values; NaN if there is one, minus infinity if there are none."""
+    top = LOWEST
+    for j in range(count):
+        top = max(top, order(values[j]))
+    return float_of(int32(top ^ (int32(top >> SIGN) & MAGNITUDE)))
+
+
+@device_function()
+def draw(noise, scratch, seed, row, first_class, stream):
+    """Fill ``noise``, at most a chunk, with the noise of neighbouring classes of one row."""
+    skip = first_class % WORDS
+    count = noise.shape[0]
+    draw_words(scratch, seed, row, first_class - skip, skip + count, stream)
+    if stream == GUMBEL_STREAM:
+        for j in range(count):
+            noise[j] = gumbel(scratch[skip + j])
+    else:
+        for j in range(count):
+            noise[j] = logistic(scratch[skip + j])
+
+
+@device_function()
+def gumbel_scores(logits, scores, scratch, seed, row, class_offset):
+    """logits + Gumbel for one row."""
+    for begin in range(0, logits.shape[0], CHUNK):
+        end = min(begin + CHUNK, logits.shape[0])
+        draw(scores[begin:end], scratch, seed, row, class_offset + begin, GUMBEL_STREAM)
+        for j in range(begin, end):
+            scores[j] += logits[j]
+
+
+@device_function("reassoc")
+def exponentiate(scores, inverse_tau):
+    """Turn scores into exp((score - largest) / tau), in place; their sum."""
+    top = largest(scores, scores.shape[0])
+    shift = top if top > MINUS_INFINITY else f32(0)
+    total = f32(0)
+    for j in range(scores.shape[0]):
+        value = exp((scores[j] - shift) * inverse_tau)
+        scores[j] = value
+        total += value
+    return total
+
+
+@device_function()
+def reciprocal(total):
+    """1 / total; zero for the sum of a row in which nothing is allowed."""
+    return f32(1) / total if total != f32(0) else f32(0)
+
+
+@kernel
+def gumbel_softmax(logits, sample, tau, seeds, rows, row_offset, class_offset, start, stop):
+    scratch = np.empty(CHUNK + WORDS, np.uint32)
+    for i in range(start, stop):
+        row = sample[i]
+        gumbel_scores(logits[i], row, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
+        scale = reciprocal(exponentiate(row, f32(1) / tau[i % tau.shape[0]]))
+        for j in range(row.shape[0]):
+            row[j] *= scale
+
+
+@device_function("reassoc")
+def _weighted_sum(weights, grad):
+    total = f32(0)
+    for j in range(weights.shape[0]):
+        weight = weights[j]
+        product = weight * grad[j]
+        total += f32(0) if weight == f32(0) else product
+    return total
+
+
+@device_function()
+def _softmax_vjp_row(grad, weights, out, scale, inverse_tau):
+    """The gradient of one row from the sample ``weights * scale``; exactly zero where the sample is."""
+    mean = _weighted_sum(weights, grad) * scale
+    for j in range(weights.shape[0]):
+        y = weights[j] * scale
+        value = y * (grad[j] - mean) * inverse_tau
+        out[j] = f32(0) if y == f32(0) else value
+
+
+@kernel
+def gumbel_softmax_vjp(grad, logits, out, tau, seeds, rows, row_offset, class_offset, start, stop):
+    scratch = np.empty(CHUNK + WORDS, np.uint32)
+    for i in range(start, stop):
+        row = out[i]
+        gumbel_scores(logits[i], row, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
+        inverse_tau = f32(1) / tau[i % tau.shape[0]]
+        scale = reciprocal(exponentiate(row, inverse_tau))
+        _softmax_vjp_row(grad[i], row, row, scale, inverse_tau)
+
+
+@kernel
+def softmax_vjp(grad, sample, out, tau, start, stop):
+    for i in range(start, stop):
+        _softmax_vjp_row(grad[i], sample[i], out[i], f32(1), f32(1) / tau[i % tau.shape[0]])
+
+
+@kernel
+def gumbel_max(logits, index, seeds, rows, row_offset, class_offset, start, stop):
+    scratch = np.empty(CHUNK + WORDS, np.uint32)
+    buffer = np.empty(CHUNK, np.float32)
+    for i in range(start, stop):
+        best, winner = MINUS_INFINITY, -1
+        for begin in range(0, logits.shape[1], CHUNK):
+            chunk = logits[i, begin : begin + CHUNK]
+            scores = buffer[: chunk.shape[0]]
+            gumbel_scores(chunk, scores, scratch, seeds[i // rows], row_offset + i % rows, class_offset + begin)
+            top = largest(scores, scores.shape[0])
+            if top > best or top != top:
+                best, winner = top, begin + _find(scores, top)
+            if best != best:
+                break
+        index[i] = winner
+
+
+@device_function()
+def _find(scores, top):
+    j = 0
+    if top != top:
+        while scores[j] == scores[j]:
+            j += 1
+    else:
+        while scores[j] != top:
+            j += 1
+    return j
+
+
+@kernel
+def one_hot(logits, index, sample, start, stop):
+    for i in range(start, stop):
+        winner = index[i]
+        # The winner of a row with a NaN is the NaN.
+        failed = winner >= 0 and logits[i, winner] != logits[i, winner]
+        sample[i, :] = NAN if failed else f32(0)
+        if winner >= 0 and not failed:
+            sample[i, winner] = f32(1)
+
+
+@kernel
+def noise(out, seeds, rows, row_offset, class_offset, stream, start, stop):
+    scratch = np.empty(CHUNK + WORDS, np.uint32)
+    for i in range(start, stop):
+        for begin in range(0, out.shape[1], CHUNK):
+            chunk = out[i, begin : begin + CHUNK]
+            draw(chunk, scratch, seeds[i // rows], row_offset + i % rows, class_offset + begin, stream)
+
+
+@kernel
+def binary_concrete(logits, sample, tau, seeds, rows, row_offset, class_offset, hard, start, stop):
+    scratch = np.empty(CHUNK + WORDS, np.uint32)
+    for i in range(start, stop):
+        inverse_tau = f32(1) / tau[i % tau.shape[0]]
+        for begin in range(0, logits.shape[1], CHUNK):
+            chunk = logits[i, begin : begin + CHUNK]
+            out = sample[i, begin : begin + CHUNK]
+            draw(out, scratch, seeds[i // rows], row_offset + i % rows, class_offset + begin, LOGISTIC_STREAM)
+            if hard:
+                for j in range(out.shape[0]):
+                    score = chunk[j] + out[j]
+                    bit = f32(1) if score > f32(0) else f32(0)
+                    out[j] = bit if score == score else score
+            else:
+                for j in range(out.shape[0]):
+                    out[j] = sigmoid((chunk[j] + out[j]) * inverse_tau)
+
+
+@kernel
+def binary_concrete_vjp(grad, logits, result, tau, seeds, rows, row_offset, class_offset, start, stop):
+    scratch = np.empty(CHUNK + WORDS, np.uint32)
+    for i in range(start, stop):
+        inverse_tau = f32(1) / tau[i % tau.shape[0]]
+        for begin in range(0, logits.shape[1], CHUNK):
+            chunk = logits[i, begin : begin + CHUNK]
+            upstream = grad[i, begin : begin + CHUNK]
+            out = result[i, begin : begin + CHUNK]
+            draw(out, scratch, seeds[i // rows], row_offset + i % rows, class_offset + begin, LOGISTIC_STREAM)
+            for j in range(out.shape[0]):
+                y = sigmoid((chunk[j] + out[j]) * inverse_tau)
+                slope = y * (f32(1) - y)
+                value = upstream[j] * slope * inverse_tau
+                out[j] = f32(0) if slope == f32(0) else value
