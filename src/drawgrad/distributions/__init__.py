@@ -1,0 +1,42 @@
+"""Relaxed discrete distributions, and the logistic one beneath the binary ones, as ``torch.distributions``.
+
+The constructors are torch's, ``(temperature, probs=None, logits=None, validate_args=None)``, and so is everything else
+that torch promises of a distribution. Beyond it:
+
+* ``rsample`` and ``sample`` take ``generator`` or ``seed``, as the samplers of :mod:`drawgrad.functional` do;
+* a temperature may be a number, or a tensor that broadcasts with the batch;
+* a probability of exactly zero stays zero, so that class is never drawn.
+
+In Pyro, mix each class with Pyro's own base, once, and use the result like any distribution of Pyro::
+
+    from pyro.distributions.torch_distribution import TorchDistributionMixin
+
+    class RelaxedBernoulliStraightThrough(
+        drawgrad.distributions.RelaxedBernoulliStraightThrough, TorchDistributionMixin
+    ):
+        pass
+
+Samples of the straight-through classes stay hard in plates, after ``expand`` and after ``to_event``, and their
+``log_prob`` passes a gradient to the sample, which the ELBO needs. Take them for the prior as well: ``log_prob`` of
+torch's ``OneHotCategorical`` passes none.
+"""
+
+from __future__ import annotations
+
+from drawgrad.distributions.logistic import Logistic
+from drawgrad.distributions.relaxed_bernoulli import LogitRelaxedBernoulli, RelaxedBernoulli
+from drawgrad.distributions.relaxed_categorical import ExpRelaxedCategorical, RelaxedOneHotCategorical
+from drawgrad.distributions.straight_through import (
+    RelaxedBernoulliStraightThrough,
+    RelaxedOneHotCategoricalStraightThrough,
+)
+
+__all__ = [
+    "ExpRelaxedCategorical",
+    "Logistic",
+    "LogitRelaxedBernoulli",
+    "RelaxedBernoulli",
+    "RelaxedBernoulliStraightThrough",
+    "RelaxedOneHotCategorical",
+    "RelaxedOneHotCategoricalStraightThrough",
+]

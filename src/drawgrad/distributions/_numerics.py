@@ -1,0 +1,35 @@
+"""Small formulas that several distributions share, exact at their edges."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["log_of_rounded", "log_or_minus_infinity", "logistic_log_density", "wide_dtype"]
+
+
+def wide_dtype(*dtypes: torch.dtype) -> torch.dtype:
+    """The dtype to compute in: float32, or float64 if any of the dtypes is."""
+    return torch.float64 if torch.float64 in dtypes else torch.float32
+
+
+def log_or_minus_infinity(values: Tensor) -> Tensor:
+    """The logarithm, with a zero gradient instead of a NaN where the value is zero."""
+    positive = values > 0
+    return torch.where(positive, torch.where(positive, values, 1.0).log(), -torch.inf)
+
+
+def log_of_rounded(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """The logarithm of numbers that were rounded to ``dtype``: zero stands for the smallest number above it."""
+    info = torch.finfo(dtype)
+    # Added as logarithms: the number itself is subnormal, and some devices would flush it to zero.
+    smallest = math.log(info.tiny) + math.log(info.eps)
+    positive = values > 0
+    return torch.where(positive, torch.where(positive, values, 1.0).log(), smallest)
+
+
+def logistic_log_density(z: Tensor) -> Tensor:
+    """Log-density of the standard logistic distribution; neither tail overflows."""
+    return torch.nn.functional.logsigmoid(z) + torch.nn.functional.logsigmoid(-z)

@@ -1,0 +1,232 @@
+"""What the relaxed distributions share: a temperature with probabilities or logits, their shapes and their checks."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import torch
+from torch.distributions import Distribution, constraints
+from torch.distributions.utils import lazy_property
+from torch.types import _size
+
+from drawgrad._checks import check_floating, check_temperature
+from drawgrad._typing import Float, Tensor
+from drawgrad.distributions._numerics import log_or_minus_infinity, wide_dtype
+
+__all__ = ["BinaryRelaxation", "CategoricalRelaxation", "Relaxation"]
+
+
+class Relaxation(Distribution):
+    """A distribution with a temperature and either ``probs`` or ``logits``, kept as they were given.
+
+    Subclasses say what an event is, how the parameters are converted, and what a valid one is.
+    """
+
+    has_rsample = True
+    _event_dims: int
+    _parameter: Tensor
+    temperature: Tensor
+    """Temperature, broadcasts with the batch shape."""
+
+    def __init__(
+        self,
+        temperature: float | Float[Tensor, "..."],
+        probs: float | Float[Tensor, "..."] | None = None,
+        logits: float | Float[Tensor, "..."] | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        self._given = "logits" if probs is None else "probs"
+        given = logits if probs is None else probs
+        if given is None or (probs is not None and logits is not None):
+            found = "neither is" if given is None else "both are"
+            raise ValueError(f"probs or logits must be given, but {found}; pass one of the two")
+        parameter = _as_tensor(given, temperature)
+        check_floating(parameter, self._given)
+        if parameter.dim() < self._event_dims:
+            raise ValueError(
+                f"{self._given} must have a dimension of classes, but they are 0-dim; give them shape (*batch, classes)"
+            )
+        self._parameter = parameter
+        self.temperature = self._batch_temperature(temperature)
+        validating = self._validate_args if validate_args is None else validate_args
+        if validating:
+            self._check_values()
+        batch_dims = parameter.dim() - self._event_dims
+        batch_shape = _broadcast(self.temperature.shape, parameter.shape[:batch_dims], self._given)
+        event_shape = parameter.shape[batch_dims:]
+        self._parameter = parameter.expand(batch_shape + event_shape)
+        # Not by way of super(): a subclass may inherit from a torch distribution too, with a constructor of its own.
+        Distribution.__init__(self, batch_shape, event_shape, validate_args=False)
+        self._validate_args = validating
+
+    def _batch_temperature(self, temperature: float | Tensor) -> Tensor:
+        check_temperature(temperature, "for the limit of zero use the discrete distribution itself", "temperature")
+        if not isinstance(temperature, Tensor):
+            dtype = wide_dtype(self._parameter.dtype)
+            return torch.full((), float(temperature), dtype=dtype, device=self._parameter.device)
+        if not self._event_dims or temperature.dim() < self._parameter.dim():
+            return temperature
+        if temperature.shape[-1] != 1:
+            raise ValueError(
+                f"temperature must be one number for each row of the {self._given}, whose shape is "
+                f"{tuple(self._parameter.shape)}, but its shape is {tuple(temperature.shape)}; "
+                "give it the batch shape, or the batch shape and a last dimension of 1"
+            )
+        return temperature.squeeze(-1)
+
+    def _check_values(self) -> None:
+        _check_all(self.temperature, (self.temperature > 0) & self.temperature.isfinite(), "temperature", "positive")
+
+    @property
+    def _tau(self) -> Tensor:
+        """The temperature, as it broadcasts to the logits."""
+        return self.temperature[..., None] if self._event_dims and self.temperature.dim() else self.temperature
+
+    @property
+    def param_shape(self) -> torch.Size:
+        """Shape of ``probs`` and ``logits``."""
+        return self._parameter.shape
+
+    def expand(self, batch_shape: _size, _instance: Any = None) -> Any:
+        """The distribution with its batch expanded to ``batch_shape``; no parameter is copied."""
+        new = self._get_checked_instance(Relaxation, _instance)
+        batch_shape = torch.Size(batch_shape)
+        new.temperature = self.temperature
+        new._given = self._given
+        new._parameter = self._parameter.expand(batch_shape + self.event_shape)
+        Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
+
+    def sample(
+        self,
+        sample_shape: _size = torch.Size(),  # noqa: B008  torch's signature
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | Tensor | None = None,
+    ) -> Float[Tensor, "..."]:
+        """What ``rsample`` draws, without a gradient."""
+        with torch.no_grad():
+            return self.rsample(sample_shape, generator=generator, seed=seed)
+
+    def rsample(
+        self,
+        sample_shape: _size = torch.Size(),  # noqa: B008  torch's signature
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | Tensor | None = None,
+    ) -> Float[Tensor, "..."]:
+        """Draw samples that carry a gradient to the parameters and the temperature.
+
+        Args:
+            sample_shape: shape of independent draws for each element of the batch.
+            generator: draws the seed; torch's default generator of the parameters' device if None.
+            seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``.
+
+        Returns:
+            Samples of shape ``(*sample_shape, *batch_shape, *event_shape)`` and the dtype of the parameters.
+        """
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        shown = {"temperature": self.temperature.detach(), self._given: self._parameter.detach()}
+        parts = [f"{name}: {value.item() if value.dim() == 0 else value.shape}" for name, value in shown.items()]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+class CategoricalRelaxation(Relaxation):
+    """A relaxation over the last dimension of ``probs`` or ``logits``, which need not be normalised."""
+
+    arg_constraints = {  # noqa: RUF012  torch's declaration
+        "temperature": constraints.positive,
+        "probs": constraints.simplex,
+        "logits": constraints.real_vector,
+    }
+    _event_dims = 1
+
+    def _check_values(self) -> None:
+        super()._check_values()
+        param = self._parameter
+        if self._given == "probs":
+            valid = ((param >= 0) & param.isfinite()).all(-1) & (param > 0).any(-1)
+            _check_all(param, valid, "probs", "finite and not negative, with one in each row above zero")
+        else:
+            valid = (param < torch.inf).all(-1) & (param > -torch.inf).any(-1)
+            _check_all(param, valid, "logits", "numbers or -inf, with one in each row above -inf")
+
+    @lazy_property
+    def _scores(self) -> Tensor:
+        """Log-probabilities up to a constant of the row: the parameters where possible, which spares a pass."""
+        return self._parameter if self._given == "logits" else log_or_minus_infinity(self._parameter)
+
+    @lazy_property
+    def logits(self) -> Float[Tensor, "*batch k"]:
+        """Normalised log-probabilities."""
+        return self._scores.log_softmax(-1)
+
+    @lazy_property
+    def probs(self) -> Float[Tensor, "*batch k"]:
+        """Normalised probabilities."""
+        if self._given == "probs":
+            return self._parameter / self._parameter.sum(-1, keepdim=True)
+        return self._parameter.softmax(-1)
+
+
+class BinaryRelaxation(Relaxation):
+    """A relaxation of each element of ``probs`` or ``logits``."""
+
+    arg_constraints = {  # noqa: RUF012  torch's declaration
+        "temperature": constraints.positive,
+        "probs": constraints.unit_interval,
+        "logits": constraints.real,
+    }
+    _event_dims = 0
+
+    def _check_values(self) -> None:
+        super()._check_values()
+        param = self._parameter
+        if self._given == "probs":
+            _check_all(param, (param >= 0) & (param <= 1), "probs", "between 0 and 1")
+        else:
+            _check_all(param, ~param.isnan(), "logits", "numbers")
+
+    @lazy_property
+    def logits(self) -> Float[Tensor, "..."]:
+        """Log-odds of a one; infinite where the probability is exactly 0 or 1."""
+        if self._given == "logits":
+            return self._parameter
+        return log_or_minus_infinity(self._parameter) - log_or_minus_infinity(1 - self._parameter)
+
+    @lazy_property
+    def probs(self) -> Float[Tensor, "..."]:
+        """Probability of a one."""
+        return self._parameter if self._given == "probs" else self._parameter.sigmoid()
+
+
+def _as_tensor(value: Any, temperature: float | Tensor) -> Any:
+    """A number as a tensor of the temperature's kind; anything else as it is, for the checks that follow."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    like = temperature if isinstance(temperature, Tensor) else torch.empty(())
+    return torch.full((), float(value), dtype=like.dtype, device=like.device)
+
+
+def _broadcast(temperature: torch.Size, batch: torch.Size, name: str) -> torch.Size:
+    try:
+        return torch.broadcast_shapes(temperature, batch)
+    except RuntimeError:
+        raise ValueError(
+            f"temperature must broadcast with the batch shape of the {name}, {tuple(batch)}, but its shape is "
+            f"{tuple(temperature)}; give it that shape, or one number"
+        ) from None
+
+
+def _check_all(values: Tensor, valid: Tensor, name: str, rule: str) -> None:
+    """Refuse a tensor some of whose elements or rows break a rule, and show the first of them."""
+    if not torch._is_all_true(valid):
+        first = values[~valid][0].tolist()
+        raise ValueError(
+            f"{name} must be {rule}, but a tensor of shape {tuple(values.shape)} holds {first}; "
+            "correct it, or pass validate_args=False to skip this check"
+        )

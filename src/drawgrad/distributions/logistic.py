@@ -1,0 +1,143 @@
+"""The logistic distribution."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch.distributions import Distribution, constraints
+from torch.distributions.utils import broadcast_all
+from torch.types import _size
+
+from drawgrad._typing import Float, Tensor
+from drawgrad.distributions._numerics import logistic_log_density, wide_dtype
+from drawgrad.functional import logistic_noise
+
+__all__ = ["Logistic"]
+
+
+class Logistic(Distribution):
+    r"""The logistic distribution: the log-odds of a uniform variable, shifted and scaled.
+
+    .. math:: x = \mu + s \, e, \qquad e = \log u - \log(1 - u), \qquad P(X \le x) = \sigma((x - \mu) / s)
+
+    The lower tail keeps its relative precision in ``cdf`` and ``icdf``. The upper tail is its mirror image:
+    P(X > x) is ``cdf(2 * loc - x)``.
+
+    Args:
+        loc: mean, mode and median; a number or any shape.
+        scale: positive; a number or any shape that broadcasts with ``loc``.
+        validate_args: whether to check the values of tensors; torch's default if None.
+
+    Raises:
+        ValueError: if a parameter or a value breaks its rule.
+
+    Example:
+        >>> import torch
+        >>> d = Logistic(torch.zeros(2), 1.0)
+        >>> d.cdf(torch.tensor([0.0, 2.0]))
+        tensor([0.5000, 0.8808])
+        >>> d.rsample((3,), seed=0).shape
+        torch.Size([3, 2])
+
+    References:
+        Johnson, Kotz, Balakrishnan. Continuous univariate distributions, volume 2, chapter 23. 1995.
+    """
+
+    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012  torch's declaration
+    support = constraints.real
+    has_rsample = True
+
+    def __init__(
+        self,
+        loc: float | Float[Tensor, "..."],
+        scale: float | Float[Tensor, "..."],
+        validate_args: bool | None = None,
+    ) -> None:
+        self.loc, self.scale = broadcast_all(loc, scale)
+        super().__init__(self.loc.shape, validate_args=validate_args)
+
+    def expand(self, batch_shape: _size, _instance: Any = None) -> Any:
+        """The distribution with its batch expanded to ``batch_shape``; no parameter is copied."""
+        new = self._get_checked_instance(Logistic, _instance)
+        batch_shape = torch.Size(batch_shape)
+        new.loc = self.loc.expand(batch_shape)
+        new.scale = self.scale.expand(batch_shape)
+        super(Logistic, new).__init__(batch_shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
+
+    def rsample(
+        self,
+        sample_shape: _size = torch.Size(),  # noqa: B008  torch's signature
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | Tensor | None = None,
+    ) -> Float[Tensor, "..."]:
+        """Draw samples that carry a gradient to ``loc`` and ``scale``.
+
+        Args:
+            sample_shape: shape of independent draws for each element of the batch.
+            generator: draws the seed; torch's default generator of the parameters' device if None.
+            seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``.
+
+        Returns:
+            Samples of shape ``(*sample_shape, *batch_shape)``.
+        """
+        shape = self._extended_shape(sample_shape)
+        dtype = torch.promote_types(self.loc.dtype, self.scale.dtype)
+        wide = wide_dtype(dtype)
+        noise = logistic_noise(shape, dtype=wide, device=self.loc.device, generator=generator, seed=seed)
+        return (self.loc.to(wide) + self.scale.to(wide) * noise).to(dtype)
+
+    def sample(
+        self,
+        sample_shape: _size = torch.Size(),  # noqa: B008  torch's signature
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | Tensor | None = None,
+    ) -> Float[Tensor, "..."]:
+        """What ``rsample`` draws, without a gradient."""
+        with torch.no_grad():
+            return self.rsample(sample_shape, generator=generator, seed=seed)
+
+    def log_prob(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Log-density at points of shape ``(*sample_shape, *batch_shape)``, which is the shape of the result."""
+        if self._validate_args:
+            self._validate_sample(value)
+        return logistic_log_density((value - self.loc) / self.scale) - self.scale.log()
+
+    def cdf(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Probability of a number up to ``value``, shape ``(*sample_shape, *batch_shape)``."""
+        if self._validate_args:
+            self._validate_sample(value)
+        return torch.sigmoid((value - self.loc) / self.scale)
+
+    def icdf(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """The number below which the probability is ``value``, in [0, 1]."""
+        return self.loc + self.scale * (value.log() - torch.log1p(-value))
+
+    def entropy(self) -> Float[Tensor, "*batch"]:
+        """Differential entropy, ``2 + log(scale)``, shape ``batch_shape``."""
+        return 2 + self.scale.log()
+
+    @property
+    def mean(self) -> Float[Tensor, "*batch"]:
+        """Mean: ``loc``."""
+        return self.loc
+
+    @property
+    def mode(self) -> Float[Tensor, "*batch"]:
+        """Mode: ``loc``."""
+        return self.loc
+
+    @property
+    def variance(self) -> Float[Tensor, "*batch"]:
+        """Variance, ``pi^2 scale^2 / 3``, shape ``batch_shape``."""
+        return math.pi**2 / 3 * self.scale**2
+
+    @property
+    def stddev(self) -> Float[Tensor, "*batch"]:
+        """Standard deviation, ``pi scale / sqrt(3)``, shape ``batch_shape``."""
+        return math.pi / math.sqrt(3) * self.scale

@@ -1,0 +1,191 @@
+"""The Gumbel-Softmax (Concrete) distribution on the simplex, and its logarithm."""
+
+from __future__ import annotations
+
+import torch
+from torch.distributions import constraints
+from torch.types import _size
+
+from drawgrad._typing import Float, Tensor
+from drawgrad.distributions._numerics import log_of_rounded, wide_dtype
+from drawgrad.distributions._relaxation import CategoricalRelaxation
+from drawgrad.functional import gumbel_noise, gumbel_softmax
+
+__all__ = ["ExpRelaxedCategorical", "RelaxedOneHotCategorical"]
+
+EULER = 0.57721566490153286061
+
+
+class ExpRelaxedCategorical(CategoricalRelaxation):
+    r"""The logarithm of a Gumbel-Softmax sample; exact where the sample itself would underflow.
+
+    .. math:: x = \mathrm{log\,softmax}((l + g) / \tau), \qquad g_i \sim \mathrm{Gumbel}(0, 1)
+
+    The density is that of the K - 1 log-ratios :math:`x_i - x_K`, which treats the classes alike:
+
+    .. math:: \log p(x) = \log \Gamma(K) + (K - 1) \log \tau + \sum_i (l_i - \tau x_i)
+        - K \log \sum_i \exp(l_i - \tau x_i)
+
+    A class with logit -inf is never drawn: its x is -inf, and the density is that of the classes that remain.
+
+    Args:
+        temperature: the temperature, positive: a number, or a tensor of the batch shape, with or without a last
+            dimension of 1. Low ones are close to one-hot.
+        probs: class probabilities, shape ``(*batch, k)``, normalised by their sum. Give these or ``logits``.
+        logits: log-probabilities up to a constant, shape ``(*batch, k)``.
+        validate_args: whether to check the values of tensors, here and in ``log_prob``; torch's default if None.
+
+    Raises:
+        ValueError: if both or neither of ``probs`` and ``logits`` are given, if a shape does not fit, or if a value
+            breaks its rule.
+        TypeError: if a parameter is not of a floating dtype.
+
+    Example:
+        >>> import torch
+        >>> q = ExpRelaxedCategorical(0.05, logits=torch.zeros(5, 200))
+        >>> q.log_prob(q.rsample(seed=0)).shape
+        torch.Size([5])
+
+    References:
+        Maddison, Mnih, Teh. The Concrete distribution. ICLR 2017.
+    """
+
+    support = constraints.real_vector
+
+    def rsample(
+        self,
+        sample_shape: _size = torch.Size(),  # noqa: B008  torch's signature
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | Tensor | None = None,
+    ) -> Float[Tensor, "*shape k"]:
+        """Draw log-samples; one seed gives the logarithm of what :class:`RelaxedOneHotCategorical` draws."""
+        logits = self._scores.expand(self._extended_shape(sample_shape))
+        wide = wide_dtype(logits.dtype)
+        noise = gumbel_noise(logits.shape, dtype=wide, device=logits.device, generator=generator, seed=seed)
+        perturbed = logits.to(wide) + noise
+        # The largest one is subtracted before the division: a small temperature cannot overflow.
+        shifted = perturbed - perturbed.detach().amax(-1, keepdim=True)
+        return _divide(shifted, self._tau.to(wide)).log_softmax(-1).to(logits.dtype)
+
+    def log_prob(self, value: Float[Tensor, "*shape k"]) -> Float[Tensor, "..."]:
+        """Log-density of log-samples.
+
+        Args:
+            value: points of shape ``(*sample_shape, *batch_shape, k)``. A constant added to a row makes no difference.
+
+        Returns:
+            Shape ``(*sample_shape, *batch_shape)``; -inf where a class that is never drawn has a share.
+        """
+        if self._validate_args:
+            self._validate_sample(value)
+        wide = wide_dtype(self._parameter.dtype, value.dtype)
+        density, _ = self._log_density(value.to(wide))
+        return density.to(torch.promote_types(self._parameter.dtype, value.dtype))
+
+    def _log_density(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-density in the wide dtype of ``value``, and which classes can be drawn."""
+        return log_density(self._scores.to(value.dtype), self.temperature.to(value.dtype), value)
+
+    def entropy(self) -> Float[Tensor, "*batch"]:
+        r"""Differential entropy of the log-ratios; the logits do not matter.
+
+        .. math:: H = K (\psi(K) + \gamma) - \log \Gamma(K) - (K - 1) \log \tau
+
+        Returns:
+            Shape ``batch_shape``; K counts the classes that can be drawn.
+        """
+        wide = wide_dtype(self._parameter.dtype)
+        k = (self._scores > -torch.inf).sum(-1).to(wide)
+        entropy = k * (k.digamma() + EULER) - k.lgamma() - (k - 1) * self.temperature.to(wide).log()
+        return entropy.to(self._parameter.dtype)
+
+
+class RelaxedOneHotCategorical(CategoricalRelaxation):
+    r"""The Gumbel-Softmax distribution: points of the simplex that tend to one-hot as the temperature tends to zero.
+
+    .. math:: y = \mathrm{softmax}((l + g) / \tau), \qquad g_i \sim \mathrm{Gumbel}(0, 1)
+
+    .. math:: p(y) = \Gamma(K) \tau^{K-1} \Bigl(\sum_i \pi_i y_i^{-\tau}\Bigr)^{-K}
+        \prod_i \pi_i y_i^{-\tau-1}
+
+    The density refers to the first K - 1 coordinates. At low temperatures most coordinates of a sample are too small
+    for their dtype and become zero, where the density is zero or infinite; ``log_prob`` takes a zero for the smallest
+    number above it that the dtype holds, so it is finite, but no longer exact. Work with
+    :class:`ExpRelaxedCategorical` where it must be.
+
+    Args:
+        temperature: as in :class:`ExpRelaxedCategorical`; likewise all other arguments and what they raise.
+        probs: class probabilities, shape ``(*batch, k)``.
+        logits: log-probabilities up to a constant, shape ``(*batch, k)``.
+        validate_args: whether to check the values of tensors.
+
+    Example:
+        >>> import torch
+        >>> q = RelaxedOneHotCategorical(torch.tensor([0.5, 1.0]), logits=torch.zeros(2, 3))
+        >>> y = q.rsample((4,), seed=0)
+        >>> y.shape, q.log_prob(y).shape
+        (torch.Size([4, 2, 3]), torch.Size([4, 2]))
+
+    References:
+        Jang, Gu, Poole. Categorical reparameterization with Gumbel-Softmax. ICLR 2017.
+        Maddison, Mnih, Teh. The Concrete distribution. ICLR 2017.
+    """
+
+    support = constraints.simplex
+
+    def rsample(
+        self,
+        sample_shape: _size = torch.Size(),  # noqa: B008  torch's signature
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | Tensor | None = None,
+    ) -> Float[Tensor, "*shape k"]:
+        """Draw points of the simplex by :func:`drawgrad.functional.gumbel_softmax`."""
+        logits = self._scores.expand(self._extended_shape(sample_shape))
+        return gumbel_softmax(logits, self._tau, generator=generator, seed=seed)
+
+    def log_prob(self, value: Float[Tensor, "*shape k"]) -> Float[Tensor, "..."]:
+        """Log-density of points of the simplex.
+
+        Args:
+            value: points of shape ``(*sample_shape, *batch_shape, k)``.
+
+        Returns:
+            Shape ``(*sample_shape, *batch_shape)``; -inf where a class that is never drawn has a share.
+        """
+        if self._validate_args:
+            self._validate_sample(value)
+        wide = wide_dtype(self._parameter.dtype, value.dtype)
+        scores = self._scores.to(wide)
+        log_value = torch.where(scores > -torch.inf, log_of_rounded(value.to(wide), value.dtype), value.to(wide).log())
+        density, allowed = log_density(scores, self.temperature.to(wide), log_value)
+        density = density - torch.where(allowed, log_value, 0.0).sum(-1)
+        return density.to(torch.promote_types(self._parameter.dtype, value.dtype))
+
+    def _validate_sample(self, value: Tensor) -> None:
+        # Rounded to a narrow dtype, a point of the simplex sums to one within that dtype's rounding only.
+        if isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16):
+            wide = value.float()
+            total = wide.sum(-1, keepdim=True)
+            value = torch.where((total - 1).abs() <= torch.finfo(value.dtype).eps, wide / total, wide)
+        super()._validate_sample(value)
+
+
+def log_density(scores: Tensor, temperature: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-density of the log-sample ``value``, and which of its classes can be drawn."""
+    scores, value = torch.broadcast_tensors(scores, value)
+    allowed = scores > -torch.inf
+    tau = temperature[..., None] if temperature.dim() else temperature
+    exponents = torch.where(allowed, scores, 0.0) - tau * torch.where(allowed, value, 0.0)
+    shares = torch.where(allowed, exponents, -torch.inf).log_softmax(-1)
+    k = allowed.sum(-1).to(value.dtype)
+    density = k.lgamma() + (k - 1) * temperature.log() + torch.where(allowed, shares, 0.0).sum(-1)
+    outside = (~allowed & (value != -torch.inf)).any(-1)
+    return torch.where(outside, -torch.inf, density), allowed
+
+
+def _divide(shifted: Tensor, tau: Tensor) -> Tensor:
+    """``shifted / tau``, whose gradient for tau is no NaN where ``shifted`` is -inf."""
+    allowed = shifted > -torch.inf
+    return torch.where(allowed, torch.where(allowed, shifted, 0.0) / tau, -torch.inf)
