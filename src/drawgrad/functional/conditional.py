@@ -19,10 +19,10 @@ def conditional_gumbel(
     seed: int | Tensor | None = None,
     row_offset: int = 0,
 ) -> Float[Tensor, "*batch k"]:
-    """Draw perturbed logits l + g, with Gumbel noise g, given which of them is the largest.
+    r"""Draw perturbed logits l + g, with Gumbel noise g, given which of them is the largest.
 
-    .. math:: x_D = \\log Z - \\log E_D, \\qquad
-        x_j = -\\log(E_j / e^{l_j} + E_D / Z), \\qquad Z = \\textstyle\\sum_i e^{l_i}, \\quad E \\sim \\mathrm{Exponential}(1)
+    .. math:: x_D = \log Z - \log E_D, \qquad
+        x_j = -\log(E_j / e^{l_j} + E_D / Z), \qquad Z = \textstyle\sum_i e^{l_i}, \quad E_i \sim \mathrm{Exp}(1)
 
     The largest entry of the result is the one at ``index``, without exception. Over indices that are drawn from
     softmax(l), the noise ``result - logits`` is independent standard Gumbel noise again. The result is differentiable
@@ -55,7 +55,7 @@ def conditional_gumbel(
     check_floating(logits, "logits")
     if logits.dim() == 0 or index.shape != logits.shape[:-1]:
         raise ValueError(
-            f"index must have the shape of the logits without their last dimension, {tuple(logits.shape[:-1])}, but its "
+            f"index must have the shape of the logits but their last dimension, {tuple(logits.shape[:-1])}, but its "
             f"shape is {tuple(index.shape)}; give one winner for each row of logits"
         )
     exact = logits if logits.dtype == torch.float64 else logits.float()
@@ -86,10 +86,10 @@ def conditional_logistic(
     seed: int | Tensor | None = None,
     row_offset: int = 0,
 ) -> Float[Tensor, "*shape"]:
-    """Draw perturbed log-odds l + x, with logistic noise x, given their sign.
+    r"""Draw perturbed log-odds l + x, with logistic noise x, given their sign.
 
-    .. math:: +\\mathrm{softplus}(x + \\mathrm{softplus}(l)) \\text{ if positive}, \\qquad
-        -\\mathrm{softplus}(x + \\mathrm{softplus}(-l)) \\text{ if not}, \\qquad x \\sim \\mathrm{Logistic}(0, 1)
+    .. math:: +\mathrm{softplus}(x + \mathrm{softplus}(l)) \text{ if positive}, \qquad
+        -\mathrm{softplus}(x + \mathrm{softplus}(-l)) \text{ if not}, \qquad x \sim \mathrm{Logistic}(0, 1)
 
     The binary twin of :func:`conditional_gumbel`: it is the difference of two perturbed logits, l and 0.
 
@@ -113,7 +113,8 @@ def conditional_logistic(
         tensor([ True, False])
 
     References:
-        Tucker et al. REBAR: low-variance, unbiased gradient estimates for discrete latent variable models. NeurIPS 2017.
+        Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein. REBAR: low-variance, unbiased gradient estimates for discrete
+        latent variable models. NeurIPS 2017.
     """
     check_floating(logits, "logits")
     if positive.shape != logits.shape:

@@ -1,0 +1,170 @@
+"""What an estimator is: an expectation whose value and gradient are estimated."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from torch.distributions import Distribution
+
+from drawgrad._checks import check_count, check_temperature
+from drawgrad._typing import Float, Int, Tensor
+from drawgrad.estimators._cost import Cost
+from drawgrad.estimators._discrete import discrete
+from drawgrad.estimators._registry import KINDS, Kind, kinds_of, supporting
+from drawgrad.functional import draw_seed
+
+__all__ = ["Estimator", "SampleEstimator", "StatefulEstimator", "draw", "seeded"]
+
+
+class Estimator(ABC):
+    r"""An estimator of an expectation and of its gradient: ``loss = estimator(cost, q)``.
+
+    .. math:: \mathrm{loss} \approx E_{z \sim q}[\mathrm{cost}(z)]
+
+    Its value is the Monte Carlo estimate of the expectation. Its gradient is the estimator's, for the parameters of
+    ``q`` and for everything that ``cost`` closes over, so that an expectation may be part of another one's cost.
+
+    A subclass declares what it claims, and writes :meth:`estimate`:
+
+    Attributes:
+        unbiased: whether the gradient's expectation is the exact gradient, for every cost.
+        needs_cost_gradient: whether the cost must be differentiable in ``z``.
+        supports: the kinds of ``q`` that it takes.
+    """
+
+    unbiased: ClassVar[bool]
+    needs_cost_gradient: ClassVar[bool]
+    supports: ClassVar[frozenset[Kind]]
+
+    @abstractmethod
+    def evaluations(self, classes: int, variables: int) -> int:
+        """How many samples z one call gives to the cost, for each element of the result.
+
+        Args:
+            classes: K, classes of a variable; 2 for a Bernoulli one.
+            variables: N, variables that share a cost.
+        """
+
+    @abstractmethod
+    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
+        """The loss, shape ``lead``; all randomness is that of ``seed``, a 0-dim int64 tensor."""
+
+    def __call__(
+        self,
+        cost: Callable[[Tensor], Tensor],
+        q: Distribution,
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | Int[Tensor, ""] | None = None,
+    ) -> Float[Tensor, "..."]:
+        """Estimate E[cost(z)] for z drawn from q.
+
+        Args:
+            cost: maps samples ``z`` of shape ``(samples, *batch, *event)`` to costs of shape ``(samples, *lead)``, with
+                ``lead`` a prefix of ``q.batch_shape``. The batch dimensions after ``lead`` are independent variables
+                that share a cost.
+            q: the distribution of the sample.
+            generator: draws the seed; torch's default generator if None.
+            seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``.
+
+        Returns:
+            The loss, of shape ``lead``.
+
+        Raises:
+            TypeError: if the estimator does not take this ``q``.
+            ValueError: if the cost returns a wrong shape, or has no gradient where one is needed.
+        """
+        self.check_supported(q)
+        device = discrete(q).logits.device if kinds_of(q) & {"categorical", "binary"} else None
+        seed = draw_seed(generator=generator, seed=seed, device=device)
+        return self.estimate(Cost(cost, q.batch_shape), q, seed)
+
+    def check_supported(self, q: Distribution) -> None:
+        """Refuse a distribution that this estimator does not take, and name those that take it."""
+        kinds = kinds_of(q)
+        if not self.supports & kinds:
+            accepted = " or ".join(words for kind, words in KINDS.items() if kind in self.supports)
+            others = ", ".join(supporting(kinds)) or "none of this package"
+            raise TypeError(
+                f"{type(self).__name__} takes q = {accepted}, but q is a {type(q).__name__}; "
+                f"estimators that take it: {others}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleEstimator(Estimator):
+    """An estimator that averages over ``samples`` draws, and may have a temperature ``tau``."""
+
+    samples: int = 1
+    fewest_samples: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        check_count(self.samples, "samples", minimum=self.fewest_samples)
+        tau: Any = getattr(self, "tau", None)
+        if tau is not None:
+            check_temperature(tau, "for the limit of zero use an estimator without a temperature")
+
+    def evaluations(self, classes: int, variables: int) -> int:
+        """One for each sample."""
+        return self.samples
+
+
+class StatefulEstimator(Estimator, nn.Module):
+    """An estimator that learns or remembers something: a module, whose state is in its ``state_dict``."""
+
+    __call__ = nn.Module.__call__  # so that hooks run
+
+    def forward(
+        self,
+        cost: Callable[[Tensor], Tensor],
+        q: Distribution,
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | Int[Tensor, ""] | None = None,
+    ) -> Float[Tensor, "..."]:
+        """Estimate E[cost(z)], as :class:`Estimator` describes."""
+        return Estimator.__call__(self, cost, q, generator=generator, seed=seed)
+
+
+def draw(q: Distribution, samples: int, seed: Tensor, row_offset: int = 0) -> Tensor:
+    """Draw hard samples from any distribution, without a gradient.
+
+    Args:
+        q: the distribution; one-hot categorical and Bernoulli ones are drawn with this package's noise, others with
+            torch's, from generators that are seeded for this draw only.
+        samples: how many.
+        seed: 0-dim int64 tensor.
+        row_offset: where the rows of the noise begin: another offset gives an independent draw from the same seed.
+
+    Returns:
+        Samples, shape ``(samples, *batch, *event)``.
+    """
+    if kinds_of(q) & {"categorical", "binary"}:
+        variable = discrete(q).expand(samples)
+        return variable.encode(variable.draw(seed, row_offset))
+    with torch.no_grad(), seeded(seed, row_offset):
+        return q.sample(torch.Size([samples]))
+
+
+@contextmanager
+def seeded(seed: Tensor, row_offset: int = 0) -> Iterator[None]:
+    """Seed torch's default generators for a while: for distributions whose sampler takes no generator.
+
+    Args:
+        seed: 0-dim int64 tensor.
+        row_offset: another number gives an independent draw.
+    """
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() and torch.cuda.is_initialized() else []
+    # The odd constant spreads neighbouring offsets over all 64 bits.
+    mixed = (int(seed) + row_offset * 0x9E3779B97F4A7C15) % 2**63
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(mixed)
+        if devices:
+            torch.cuda.manual_seed(mixed)
+        yield

@@ -1,0 +1,134 @@
+"""Samples that carry their gradient: a hard value forward, a closed form of (logits, sample, gradient) backward."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch.distributions import Distribution
+
+from drawgrad._typing import Float, Int, Tensor
+from drawgrad.estimators._base import SampleEstimator
+from drawgrad.estimators._cost import Cost, needs_gradient_of
+from drawgrad.estimators._discrete import Discrete, discrete
+from drawgrad.estimators._registry import Kind
+from drawgrad.functional import draw_seed
+
+__all__ = ["StraightThroughEstimator", "SurrogateEstimator"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurrogateEstimator(SampleEstimator):
+    """An estimator that is a sample: its gradient goes through the cost and then through the sample.
+
+    Such a sample is useful without a cost as well: :meth:`rsample` is what a layer calls.
+    """
+
+    unbiased: ClassVar[bool] = False
+    needs_cost_gradient: ClassVar[bool] = True
+    supports: ClassVar[frozenset[Kind]] = frozenset({"categorical", "binary"})
+
+    @abstractmethod
+    def surrogate(self, variable: Discrete, seed: Tensor) -> Tensor:
+        """Samples z of ``variable`` with this estimator's gradient for its logits."""
+
+    def rsample(
+        self,
+        q: Distribution,
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | Int[Tensor, ""] | None = None,
+    ) -> Float[Tensor, "samples ..."]:
+        """Draw samples of ``q`` that carry this estimator's gradient.
+
+        Args:
+            q: the distribution.
+            generator: draws the seed; torch's default generator if None.
+            seed: the seed itself, instead of ``generator``.
+
+        Returns:
+            Samples, shape ``(samples, *batch, *event)``.
+
+        Raises:
+            TypeError: if the estimator does not take this ``q``.
+        """
+        self.check_supported(q)
+        variable = discrete(q)
+        seed = draw_seed(generator=generator, seed=seed, device=variable.logits.device)
+        return self.surrogate(variable.expand(self.samples), seed)
+
+    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
+        z = self.surrogate(discrete(q).expand(self.samples), seed)
+        costs = cost(z)
+        if z.requires_grad and torch.is_grad_enabled() and not _leads_to(costs, z):
+            raise ValueError(needs_gradient_of("result of the cost", type(self).__name__))
+        return costs.mean(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StraightThroughEstimator(SurrogateEstimator):
+    """A hard sample of ``q`` with a gradient in closed form; backward keeps the logits, the sample's code, the seed."""
+
+    @abstractmethod
+    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+        """The gradient for the logits.
+
+        Args:
+            variable: the variables, detached.
+            code: the sample that was drawn.
+            grad: gradient for the sample, like the logits.
+            seed: the seed of the draw, which used the rows from zero to ``variable.rows``.
+
+        Returns:
+            Gradient for the logits.
+        """
+
+    def surrogate(self, variable: Discrete, seed: Tensor) -> Tensor:
+        return self.attach(variable, variable.draw(seed), seed)
+
+    def attach(self, variable: Discrete, code: Tensor, seed: Tensor) -> Tensor:
+        """The sample z of a given code, with this estimator's gradient."""
+        return _HardSample.apply(variable.logits, code, seed, self, type(variable))
+
+
+class _HardSample(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        logits: Tensor, code: Tensor, seed: Tensor, estimator: StraightThroughEstimator, kind: type[Discrete]
+    ) -> Tensor:
+        return kind(logits).encode(code)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        logits, code, seed, ctx.estimator, ctx.kind = inputs
+        ctx.save_for_backward(logits, code, seed)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        logits, code, seed = ctx.saved_tensors
+        variable = ctx.kind(logits).computed()
+        grad = grads[0].to(variable.logits.dtype)
+        found = ctx.estimator.pullback(variable, code, grad, seed)
+        return found.to(logits.dtype), None, None, None, None
+
+
+def _leads_to(result: Tensor, z: Tensor) -> bool:
+    """Whether the gradient of ``result`` reaches ``z``."""
+    if torch.compiler.is_compiling():
+        return True  # A graph under construction cannot be searched; the eager run has the check.
+    target = z.grad_fn
+    seen = set()
+    stack = [result.grad_fn]
+    while stack:
+        node = stack.pop()
+        if node is target:
+            return True
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        stack.extend(parent for parent, _ in node.next_functions)
+    return False

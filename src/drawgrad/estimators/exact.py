@@ -1,0 +1,80 @@
+"""The exact expectation, by enumeration: the reference of all others, and the best choice where it fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from drawgrad._checks import check_count
+from drawgrad.estimators._base import Estimator
+from drawgrad.estimators._cost import Cost, sum_variables
+from drawgrad.estimators._discrete import discrete
+from drawgrad.estimators._registry import Kind, register
+
+__all__ = ["Exact"]
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class Exact(Estimator):
+    r"""Exact marginalization: the cost of every state, weighted by its probability.
+
+    .. math:: \sum_z q(z) f(z), \qquad \text{gradient for one variable: } \sum_i \pi_i f(e_i) (e_i - \pi)
+
+    Estimates: the expectation and its gradient, exactly.
+    Requires: K^N evaluations, N the number of variables that share a cost; no gradient of the cost.
+    Bias: none, and no variance either.
+
+    Args:
+        limit: largest number of states; more are refused.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import OneHotCategorical
+        >>> q = OneHotCategorical(logits=torch.zeros(2, 3))
+        >>> Exact()(lambda z: (z * torch.arange(3.0)).sum(-1), q).round(decimals=4)
+        tensor([1., 1.])
+    """
+
+    limit: int = 2**16
+    unbiased: ClassVar[bool] = True
+    needs_cost_gradient: ClassVar[bool] = False
+    supports: ClassVar[frozenset[Kind]] = frozenset({"categorical", "binary"})
+
+    def __post_init__(self) -> None:
+        check_count(self.limit, "limit", minimum=1)
+
+    def evaluations(self, classes: int, variables: int) -> int:
+        """K^N."""
+        return classes**variables
+
+    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
+        variable = discrete(q)
+        # The first state is the same whichever variables share a cost, and its cost tells which ones do.
+        first = variable.code(torch.zeros(1, *variable.batch_shape, dtype=torch.int64, device=variable.logits.device))
+        costs = cost(variable.encode(first))
+        shared = variable.batch_shape[costs.dim() - 1 :].numel()
+        count = variable.classes**shared
+        if count > self.limit:
+            raise ValueError(
+                f"Exact enumerates {variable.classes}^{shared} = {count} states, more than its limit of {self.limit}; "
+                f"use an estimator that samples, let fewer variables share a cost, or use Exact(limit={count})"
+            )
+        states = _digits(count, variable.classes, shared, variable.logits.device)
+        lead = variable.batch_shape[: costs.dim() - 1].numel()
+        codes = variable.code(states.repeat(1, lead).reshape(count, *variable.batch_shape))
+        if count > 1:
+            costs = torch.cat([costs, cost(variable.encode(codes[1:]))])
+        weights = sum_variables(variable.expand(count).log_prob(codes), costs).exp()
+        # A state that cannot occur may have any cost, also an infinite one.
+        return (weights * torch.where(weights == 0, 0.0, costs)).sum(0)
+
+
+def _digits(count: int, base: int, length: int, device: torch.device) -> Tensor:
+    """The numbers from 0 to ``count - 1``, written in ``length`` digits, shape ``(count, length)``."""
+    powers = base ** torch.arange(length - 1, -1, -1, device=device)
+    return torch.arange(count, device=device)[:, None] // powers % base
