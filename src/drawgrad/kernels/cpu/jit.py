@@ -72,7 +72,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of arrays that runs without the interpreter lock; cached on disk."""
-    dispatcher = numba.njit(nogil=True, fastmath=EXACT)(function)
+    dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=EXACT)(function)
     try:
         dispatcher._cache = _Cache(function)
     except (OSError, RuntimeError):  # No home directory, no readable source.
@@ -82,4 +82,4 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def device_function(*flags: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compile a function that kernels call, with further fast-math ``flags``."""
-    return numba.njit(nogil=True, fastmath=EXACT | set(flags))
+    return numba.njit(nogil=True, forceinline=True, error_model="numpy", fastmath=EXACT | set(flags))

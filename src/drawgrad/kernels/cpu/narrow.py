@@ -1,6 +1,6 @@
 """Kernels for many rows of few classes: the lanes of a vector are neighbouring rows.
 
-A tile of rows is transposed into a buffer of shape ``(classes, LANES)``; every step is then one loop over the lanes,
+A tile of rows is transposed into a buffer of ``classes * LANES`` numbers; every step is then one loop over the lanes,
 whatever the number of classes. Arguments as in :mod:`drawgrad.kernels.cpu.wide`.
 """
 
@@ -23,45 +23,48 @@ MINUS_INFINITY = f32(-np.inf)
 
 
 @device_function()
-def _number_lanes(counters, keys, seeds, rows, row_offset, first):
-    """Row number, as two words, and key of each lane."""
+def _number_lanes(lanes, seeds, rows, row_offset, first):
+    """Row number and key of each lane, as two words each."""
     for r in range(LANES):
-        # Lanes beyond the last row repeat group and row of an existing one; nobody reads them.
+        # Lanes beyond the last row repeat the last one; nobody reads them.
         i = min(first + r, seeds.shape[0] * rows - 1)
         group = i // rows
         row = uint64(row_offset + i - group * rows)
-        counters[0, r] = row >> uint64(32)
-        counters[1, r] = row & uint64(WORD)
-        keys[0, r] = uint64(seeds[group]) & uint64(WORD)
-        keys[1, r] = uint64(seeds[group]) >> uint64(32)
+        lanes[r] = row >> uint64(32)
+        lanes[LANES + r] = row & uint64(WORD)
+        lanes[2 * LANES + r] = uint64(seeds[group]) & uint64(WORD)
+        lanes[3 * LANES + r] = uint64(seeds[group]) >> uint64(32)
 
 
 @device_function()
-def _score_tile(logits, scores, scratch, counters, keys, first, count, class_offset):
+def _draw_block(out, lanes, block):
+    """The words of one evaluation for each lane. Flat arrays: few pointers, so the compiler can tell them apart."""
+    for r in range(LANES):
+        w0, w1, w2, w3 = words(
+            uint64(GUMBEL_STREAM), block, lanes[r], lanes[LANES + r], lanes[2 * LANES + r], lanes[3 * LANES + r]
+        )
+        out[r] = w0
+        out[LANES + r] = w1
+        out[2 * LANES + r] = w2
+        out[3 * LANES + r] = w3
+
+
+@device_function()
+def _score_tile(logits, scores, drawn, lanes, first, count, class_offset):
     """Transposed logits + Gumbel of the rows from ``first``."""
     classes = logits.shape[1]
     skip = class_offset % WORDS
     block_offset = uint64(class_offset // WORDS)
     for block in range((skip + classes + WORDS - 1) // WORDS):
-        for r in range(LANES):
-            w0, w1, w2, w3 = words(
-                uint64(GUMBEL_STREAM),
-                block_offset + uint64(block),
-                counters[0, r],
-                counters[1, r],
-                keys[0, r],
-                keys[1, r],
-            )
-            scratch[WORDS * block, r] = w0
-            scratch[WORDS * block + 1, r] = w1
-            scratch[WORDS * block + 2, r] = w2
-            scratch[WORDS * block + 3, r] = w3
+        _draw_block(drawn[WORDS * LANES * block :], lanes, block_offset + uint64(block))
     for r in range(count):
+        row = logits[first + r]
+        column = scores[r:]
         for k in range(classes):
-            scores[k, r] = logits[first + r, k]
-    for k in range(classes):
-        for r in range(LANES):
-            scores[k, r] += gumbel(scratch[skip + k, r])
+            column[LANES * k] = row[k]
+    wanted = drawn[LANES * skip :]
+    for j in range(LANES * classes):
+        scores[j] += gumbel(wanted[j])
 
 
 @device_function()
@@ -75,16 +78,17 @@ def _exponentiate_tile(scores, classes, inverse_tau, top, scale):
     """Turn scores into exp((score - largest) / tau), and ``scale`` into the reciprocal of their sum."""
     top[:] = MINUS_INFINITY
     for k in range(classes):
+        column = scores[LANES * k :]
         for r in range(LANES):
-            score = scores[k, r]
-            top[r] = score if score > top[r] else top[r]
+            top[r] = column[r] if column[r] > top[r] else top[r]
     for r in range(LANES):
         top[r] = top[r] if top[r] > MINUS_INFINITY else f32(0)
     scale[:] = f32(0)
     for k in range(classes):
+        column = scores[LANES * k :]
         for r in range(LANES):
-            value = exp((scores[k, r] - top[r]) * inverse_tau[r])
-            scores[k, r] = value
+            value = exp((column[r] - top[r]) * inverse_tau[r])
+            column[r] = value
             scale[r] += value
     for r in range(LANES):
         scale[r] = f32(1) / scale[r] if scale[r] != f32(0) else f32(0)
@@ -93,62 +97,65 @@ def _exponentiate_tile(scores, classes, inverse_tau, top, scale):
 @kernel
 def gumbel_softmax(logits, sample, tau, seeds, rows, row_offset, class_offset, start, stop):
     classes = logits.shape[1]
-    scores = np.zeros((classes, LANES), np.float32)
-    scratch = np.empty((classes + 2 * WORDS, LANES), np.uint32)
-    counters, keys = np.empty((2, LANES), np.uint64), np.empty((2, LANES), np.uint64)
+    scores = np.zeros(classes * LANES, np.float32)
+    drawn = np.empty((classes + 2 * WORDS) * LANES, np.uint32)
+    lanes = np.empty(4 * LANES, np.uint64)
     inverse_tau, top, scale = np.ones(LANES, np.float32), np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     for first in range(start, stop, LANES):
         count = min(LANES, stop - first)
-        _number_lanes(counters, keys, seeds, rows, row_offset, first)
-        _score_tile(logits, scores, scratch, counters, keys, first, count, class_offset)
+        _number_lanes(lanes, seeds, rows, row_offset, first)
+        _score_tile(logits, scores, drawn, lanes, first, count, class_offset)
         _load_temperatures(inverse_tau, tau, first, count)
         _exponentiate_tile(scores, classes, inverse_tau, top, scale)
         for r in range(count):
+            row, column = sample[first + r], scores[r:]
             for k in range(classes):
-                sample[first + r, k] = scores[k, r] * scale[r]
+                row[k] = column[LANES * k] * scale[r]
 
 
 @kernel
 def gumbel_softmax_vjp(grad, logits, out, tau, seeds, rows, row_offset, class_offset, start, stop):
     classes = logits.shape[1]
-    scores = np.zeros((classes, LANES), np.float32)
-    scratch = np.empty((classes + 2 * WORDS, LANES), np.uint32)
-    counters, keys = np.empty((2, LANES), np.uint64), np.empty((2, LANES), np.uint64)
+    scores = np.zeros(classes * LANES, np.float32)
+    drawn = np.empty((classes + 2 * WORDS) * LANES, np.uint32)
+    lanes = np.empty(4 * LANES, np.uint64)
     inverse_tau, top, scale = np.ones(LANES, np.float32), np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     for first in range(start, stop, LANES):
         count = min(LANES, stop - first)
-        _number_lanes(counters, keys, seeds, rows, row_offset, first)
-        _score_tile(logits, scores, scratch, counters, keys, first, count, class_offset)
+        _number_lanes(lanes, seeds, rows, row_offset, first)
+        _score_tile(logits, scores, drawn, lanes, first, count, class_offset)
         _load_temperatures(inverse_tau, tau, first, count)
         _exponentiate_tile(scores, classes, inverse_tau, top, scale)
         for r in range(count):
+            upstream, row, column = grad[first + r], out[first + r], scores[r:]
             mean = f32(0)
             for k in range(classes):
-                product = scores[k, r] * grad[first + r, k]
-                mean += f32(0) if scores[k, r] == f32(0) else product
+                product = column[LANES * k] * upstream[k]
+                mean += f32(0) if column[LANES * k] == f32(0) else product
             mean *= scale[r]
             for k in range(classes):
-                y = scores[k, r] * scale[r]
-                value = y * (grad[first + r, k] - mean) * inverse_tau[r]
-                out[first + r, k] = f32(0) if y == f32(0) else value
+                y = column[LANES * k] * scale[r]
+                value = y * (upstream[k] - mean) * inverse_tau[r]
+                row[k] = f32(0) if y == f32(0) else value
 
 
 @kernel
 def gumbel_max(logits, index, seeds, rows, row_offset, class_offset, start, stop):
     classes = logits.shape[1]
-    scores = np.zeros((classes, LANES), np.float32)
-    scratch = np.empty((classes + 2 * WORDS, LANES), np.uint32)
-    counters, keys = np.empty((2, LANES), np.uint64), np.empty((2, LANES), np.uint64)
+    scores = np.zeros(classes * LANES, np.float32)
+    drawn = np.empty((classes + 2 * WORDS) * LANES, np.uint32)
+    lanes = np.empty(4 * LANES, np.uint64)
     top, winner = np.empty(LANES, np.float32), np.empty(LANES, np.int32)
     for first in range(start, stop, LANES):
         count = min(LANES, stop - first)
-        _number_lanes(counters, keys, seeds, rows, row_offset, first)
-        _score_tile(logits, scores, scratch, counters, keys, first, count, class_offset)
+        _number_lanes(lanes, seeds, rows, row_offset, first)
+        _score_tile(logits, scores, drawn, lanes, first, count, class_offset)
         top[:] = MINUS_INFINITY
         winner[:] = -1
         for k in range(classes):
+            column = scores[LANES * k :]
             for r in range(LANES):
-                score = scores[k, r]
+                score = column[r]
                 # True for the first NaN as well: no number is at least a NaN, and afterwards top is one.
                 better = not (score <= top[r]) and top[r] == top[r]
                 top[r] = score if better else top[r]

@@ -137,6 +137,6 @@ def exp(x):
 @device_function()
 def sigmoid(x):
     """1 / (1 + exp(-x)), from the side on which the exponential is at most one."""
-    e = exp(-abs(x))
+    e = exp(-x if x >= f32(0) else x)
     y = f32(1) / (f32(1) + e)
     return y if x >= f32(0) else e * y

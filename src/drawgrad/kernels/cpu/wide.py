@@ -50,20 +50,22 @@ def draw_words(out, seed, row, first_class, count, stream):
 
 
 @device_function()
-def order(x):
-    """An integer that is ordered as the numbers are, NaN above all: integer maxima vectorise, those of floats do not."""
-    bits = bits_of(x)
-    key = int32(bits ^ (int32(bits >> SIGN) & MAGNITUDE))
-    return key if x == x else MAGNITUDE
+def _ordered(bits):
+    """Between a float's bits and an integer ordered as the floats are; its own inverse."""
+    return int32(bits ^ (int32(bits >> SIGN) & MAGNITUDE))
 
 
 @device_function()
 def largest(values, count):
-    """The largest of the first ``count`` values; NaN if there is one, minus infinity if there are none."""
-    top = LOWEST
+    """The largest of the first ``count`` values; NaN if there is one, minus infinity if there are none.
+
+    Maxima of integers are vectorised; those of floats are not, for the sake of NaN, which are counted instead.
+    """
+    top, failures = LOWEST, int32(0)
     for j in range(count):
-        top = max(top, order(values[j]))
-    return float_of(int32(top ^ (int32(top >> SIGN) & MAGNITUDE)))
+        top = max(top, _ordered(bits_of(values[j])))
+        failures += int32(values[j] != values[j])
+    return NAN if failures else float_of(_ordered(top))
 
 
 @device_function()
@@ -72,22 +74,26 @@ def draw(noise, scratch, seed, row, first_class, stream):
     skip = first_class % WORDS
     count = noise.shape[0]
     draw_words(scratch, seed, row, first_class - skip, skip + count, stream)
+    drawn = scratch[skip:]
     if stream == GUMBEL_STREAM:
         for j in range(count):
-            noise[j] = gumbel(scratch[skip + j])
+            noise[j] = gumbel(drawn[j])
     else:
         for j in range(count):
-            noise[j] = logistic(scratch[skip + j])
+            noise[j] = logistic(drawn[j])
 
 
 @device_function()
 def gumbel_scores(logits, scores, scratch, seed, row, class_offset):
     """logits + Gumbel for one row."""
+    skip = class_offset % WORDS
     for begin in range(0, logits.shape[0], CHUNK):
-        end = min(begin + CHUNK, logits.shape[0])
-        draw(scores[begin:end], scratch, seed, row, class_offset + begin, GUMBEL_STREAM)
-        for j in range(begin, end):
-            scores[j] += logits[j]
+        count = min(CHUNK, logits.shape[0] - begin)
+        draw_words(scratch, seed, row, class_offset - skip + begin, skip + count, GUMBEL_STREAM)
+        # Views that begin at zero: an offset inside the loop could wrap around as far as the compiler knows.
+        drawn, chunk, out = scratch[skip:], logits[begin:], scores[begin:]
+        for j in range(count):
+            out[j] = chunk[j] + gumbel(drawn[j])
 
 
 @device_function("reassoc")
