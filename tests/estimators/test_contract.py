@@ -110,8 +110,8 @@ def test_enumeration_is_exact(problem: Problem) -> None:
         torch.testing.assert_close(found.parameters[draw_], exact.parameters)
 
 
-BIASED_PROBLEM = [Problem("polynomial", 3, 1), Problem("polynomial", 2, 1, binary=True)]
-"""Costs of third order: every estimator that is not unbiased is off on them, at a temperature of one."""
+BIASED_PROBLEM = [Problem("neural", 3, 2), Problem("polynomial", 2, 2, binary=True)]
+"""Costs beyond the second order: every estimator that is not unbiased is off on them, at a temperature of one."""
 
 
 @pytest.mark.parametrize(

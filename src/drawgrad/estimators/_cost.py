@@ -50,6 +50,13 @@ class Cost:
             raise ValueError(needs_gradient_of("cost", name))
         return costs.detach(), found
 
+    def through(self, z: Tensor, name: str) -> Tensor:
+        """Costs of samples that carry a gradient, shape ``(samples, *lead)``, after a look whether it gets through."""
+        costs = self(z)
+        if z.requires_grad and torch.is_grad_enabled() and not _leads_to(costs, z):
+            raise ValueError(needs_gradient_of("result of the cost", name))
+        return costs
+
     def _wrong_shape(self, z: Tensor, costs: Tensor) -> str:
         samples = int(z.shape[0])
         expected = [(samples, *self.batch_shape[:lead]) for lead in range(len(self.batch_shape) + 1)]
@@ -71,7 +78,7 @@ def needs_gradient_of(what: str, name: str) -> str:
 
 
 def sum_variables(values: Tensor, costs: Tensor) -> Tensor:
-    """Sum values ``(samples, *batch)`` over the variables that share a cost, to the shape ``(samples, *lead)``."""
+    """Sum values ``(samples, *batch, ...)`` over all but the dimensions of ``costs``, ``(samples, *lead)``."""
     return values.flatten(costs.dim()).sum(-1) if values.dim() > costs.dim() else values
 
 
@@ -97,3 +104,21 @@ def gradient_only(values: Tensor) -> Tensor:
     Unlike ``values - values.detach()`` it is zero where a value is infinite.
     """
     return _GradientOnly.apply(values)
+
+
+def _leads_to(result: Tensor, z: Tensor) -> bool:
+    """Whether the gradient of ``result`` reaches ``z``."""
+    if torch.compiler.is_compiling():
+        return True  # A graph under construction cannot be searched; the eager run has the check.
+    target = z.grad_fn
+    seen = set()
+    stack = [result.grad_fn]
+    while stack:
+        node = stack.pop()
+        if node is target:
+            return True
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        stack.extend(parent for parent, _ in node.next_functions)
+    return False

@@ -79,6 +79,14 @@ class Discrete(ABC):
         """Logits with noise, drawn given that ``code`` was sampled; differentiable."""
 
     @abstractmethod
+    def midpoint(self, code: Tensor) -> Discrete:
+        """The variables whose probabilities are (pi + D) / 2, half way between the mean and the sample."""
+
+    @abstractmethod
+    def separated(self, code: Tensor, gap: float) -> Tensor:
+        """The logits, moved as little as it takes for the sample's class to lead all others by ``gap``."""
+
+    @abstractmethod
     def squash(self, scores: Tensor) -> Tensor:
         """Softmax or sigmoid."""
 
@@ -129,6 +137,16 @@ class OneHot(Discrete):
     def perturbed(self, code: Tensor, seed: Tensor, row_offset: int = 0) -> Tensor:
         return conditional_gumbel(self.logits, code, seed=seed, row_offset=row_offset)
 
+    def midpoint(self, code: Tensor) -> Discrete:
+        # Up to a shift: log pi_j for the others, log(1 + pi_D) for the sample's class.
+        log_pi = self.logits.log_softmax(-1)
+        winner = code[..., None]
+        return OneHot(log_pi.scatter(-1, winner, log_pi.gather(-1, winner).exp().log1p()))
+
+    def separated(self, code: Tensor, gap: float) -> Tensor:
+        top = self.logits.amax(-1, keepdim=True)
+        return torch.minimum(self.logits, top - gap).scatter(-1, code[..., None], top)
+
     def squash(self, scores: Tensor) -> Tensor:
         return scores.softmax(-1)
 
@@ -168,6 +186,14 @@ class Binary(Discrete):
 
     def perturbed(self, code: Tensor, seed: Tensor, row_offset: int = 0) -> Tensor:
         return conditional_logistic(self.logits, code, seed=seed, row_offset=row_offset)
+
+    def midpoint(self, code: Tensor) -> Discrete:
+        # The log-odds of (1 + p) / 2 are log(1 + 2 e^l); those of p / 2 follow by symmetry.
+        sign = torch.where(code, 1.0, -1.0).to(self.logits.dtype)
+        return Binary(sign * torch.nn.functional.softplus(sign * self.logits + math.log(2)))
+
+    def separated(self, code: Tensor, gap: float) -> Tensor:
+        return torch.where(code, self.logits.clamp_min(gap), self.logits.clamp_max(-gap))
 
     def squash(self, scores: Tensor) -> Tensor:
         return scores.sigmoid()

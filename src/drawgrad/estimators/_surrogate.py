@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.estimators._base import SampleEstimator
-from drawgrad.estimators._cost import Cost, needs_gradient_of
+from drawgrad.estimators._cost import Cost
 from drawgrad.estimators._discrete import Discrete, discrete
 from drawgrad.estimators._registry import Kind
 from drawgrad.functional import draw_seed
@@ -61,10 +61,7 @@ class SurrogateEstimator(SampleEstimator):
 
     def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
         z = self.surrogate(discrete(q).expand(self.samples), seed)
-        costs = cost(z)
-        if z.requires_grad and torch.is_grad_enabled() and not _leads_to(costs, z):
-            raise ValueError(needs_gradient_of("result of the cost", type(self).__name__))
-        return costs.mean(0)
+        return cost.through(z, type(self).__name__).mean(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +83,11 @@ class StraightThroughEstimator(SurrogateEstimator):
         """
 
     def surrogate(self, variable: Discrete, seed: Tensor) -> Tensor:
-        return self.attach(variable, variable.draw(seed), seed)
+        return self.attach(variable, self.draw(variable, seed), seed)
+
+    def draw(self, variable: Discrete, seed: Tensor) -> Tensor:
+        """The code of the hard sample."""
+        return variable.draw(seed)
 
     def attach(self, variable: Discrete, code: Tensor, seed: Tensor) -> Tensor:
         """The sample z of a given code, with this estimator's gradient."""
@@ -114,21 +115,3 @@ class _HardSample(torch.autograd.Function):
         grad = grads[0].to(variable.logits.dtype)
         found = ctx.estimator.pullback(variable, code, grad, seed)
         return found.to(logits.dtype), None, None, None, None
-
-
-def _leads_to(result: Tensor, z: Tensor) -> bool:
-    """Whether the gradient of ``result`` reaches ``z``."""
-    if torch.compiler.is_compiling():
-        return True  # A graph under construction cannot be searched; the eager run has the check.
-    target = z.grad_fn
-    seen = set()
-    stack = [result.grad_fn]
-    while stack:
-        node = stack.pop()
-        if node is target:
-            return True
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        stack.extend(parent for parent, _ in node.next_functions)
-    return False

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from drawgrad._checks import check_temperature
 from drawgrad.estimators._discrete import Discrete
 from drawgrad.estimators._registry import register
-from drawgrad.estimators._surrogate import SurrogateEstimator
+from drawgrad.estimators._surrogate import StraightThroughEstimator, SurrogateEstimator
 
-__all__ = ["GumbelSoftmax", "STGumbelSoftmax"]
+__all__ = ["DecoupledSTGumbelSoftmax", "GumbelSoftmax", "STGumbelSoftmax"]
 
 
 @register
@@ -76,3 +77,52 @@ class STGumbelSoftmax(SurrogateEstimator):
 
     def surrogate(self, variable: Discrete, seed: Tensor) -> Tensor:
         return variable.relax(self.tau, True, seed)
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class DecoupledSTGumbelSoftmax(StraightThroughEstimator):
+    r"""Straight-through Gumbel-Softmax with a temperature for the forward pass and one for the backward pass.
+
+    .. math:: J(y)\, g(D) / \tau_b, \qquad D = \arg\max (l / \tau_f + G), \quad
+        y = \mathrm{softmax}(l / \tau_b + G)
+
+    The temperatures divide the logits and not the noise, as in the paper: divided by a temperature together, logits and
+    noise would give the same D at any of them, and the forward one would be without effect.
+
+    Estimates: the value at a hard sample of softmax(l / tau_f), which is a sample of q for ``forward_tau=1`` only; the
+    gradient through y, with the same noise.
+    Requires: the gradient of the cost, one evaluation a sample.
+    Bias: some at every temperature; with both at 1 it is :class:`STGumbelSoftmax` at ``tau=1``.
+
+    Args:
+        samples: draws to average over.
+        forward_tau: temperature of the sample; below 1 it is drawn more greedily than q.
+        backward_tau: temperature of the Jacobian.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import OneHotCategorical
+        >>> q = OneHotCategorical(logits=torch.tensor([0.0, 1.0]))
+        >>> DecoupledSTGumbelSoftmax(forward_tau=1e-3)(lambda z: z[..., 1], q)
+        tensor(1.)
+
+    References:
+        Shah, Yan, Mozer, Liu. Improving discrete optimisation via decoupled straight-through Gumbel-Softmax.
+        arXiv 2410.13331, 2024.
+    """
+
+    forward_tau: float | Tensor = 1.0
+    backward_tau: float | Tensor = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_temperature(self.forward_tau, "for the most probable class use argmax", "forward_tau")
+        check_temperature(self.backward_tau, "its gradient grows like 1/backward_tau", "backward_tau")
+
+    def draw(self, variable: Discrete, seed: Tensor) -> Tensor:
+        return replace(variable, logits=variable.logits / self.forward_tau).draw(seed)
+
+    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+        y = replace(variable, logits=variable.logits / self.backward_tau).relax(1.0, False, seed)
+        return variable.jacobian(y, grad) / self.backward_tau

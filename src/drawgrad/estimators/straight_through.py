@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from drawgrad._checks import check_nonnegative
 from drawgrad.estimators._discrete import Discrete
 from drawgrad.estimators._registry import register
 from drawgrad.estimators._surrogate import StraightThroughEstimator
 
-__all__ = ["StraightThrough"]
+__all__ = ["GappedStraightThrough", "SlopeAnnealedStraightThrough", "StraightThrough"]
 
 
 @register
@@ -41,3 +42,75 @@ class StraightThrough(StraightThroughEstimator):
 
     def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
         return variable.jacobian(variable.probs(), grad)
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class SlopeAnnealedStraightThrough(StraightThroughEstimator):
+    r"""Slope-annealed straight-through: the softmax of the backward pass becomes steeper as training goes on.
+
+    .. math:: J(\pi_\tau)\, g(D) / \tau, \qquad \pi_\tau = \mathrm{softmax}(l / \tau), \quad D \sim \pi
+
+    Estimates: the value at the hard sample D of q; the gradient through pi_tau, whose slope is 1/tau.
+    Requires: the gradient of the cost, one evaluation a sample.
+    Bias: some; it is :class:`StraightThrough` at ``tau=1``.
+
+    Args:
+        samples: draws to average over.
+        tau: one over the slope; take it from a schedule that falls.
+
+    Example:
+        >>> from drawgrad.schedules import exponential
+        >>> tau = exponential(initial=1.0, rate=1e-4, floor=0.2)
+        >>> SlopeAnnealedStraightThrough(tau=tau(0))
+        SlopeAnnealedStraightThrough(samples=1, tau=1.0)
+
+    References:
+        Chung, Ahn, Bengio. Hierarchical multiscale recurrent neural networks. ICLR 2017.
+    """
+
+    tau: float | Tensor = 1.0
+
+    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+        return variable.jacobian(variable.probs(self.tau), grad) / self.tau
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class GappedStraightThrough(StraightThroughEstimator):
+    r"""Gapped straight-through: logits that are moved, without noise, until the sample is their clear winner.
+
+    .. math:: J(y)\, g(D) / \tau, \qquad y = \mathrm{softmax}(m / \tau), \quad
+        m_D = \max_i l_i, \quad m_j = \min(l_j, \max_i l_i - \mathrm{gap})
+
+    Estimates: the value at the hard sample D; the gradient through y, in which the moves are constants.
+    Requires: the gradient of the cost, one evaluation a sample.
+    Bias: some at every ``tau``; less variance than straight-through Gumbel-Softmax, which takes random moves.
+
+    Args:
+        samples: draws to average over.
+        tau: temperature.
+        gap: by how much the sample's logit leads, in nats.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import OneHotCategorical
+        >>> q = OneHotCategorical(logits=torch.zeros(3, requires_grad=True))
+        >>> GappedStraightThrough(gap=1.0)(lambda z: (z**2).sum(-1), q, seed=0).detach()
+        tensor(1.)
+
+    References:
+        Fan, Chi, Rudnicky, Ramadge. Training discrete deep generative models via gapped straight-through estimator.
+        ICML 2022.
+    """
+
+    tau: float | Tensor = 1.0
+    gap: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_nonnegative(self.gap, "gap")
+
+    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+        y = variable.squash(variable.separated(code, self.gap) / self.tau)
+        return variable.jacobian(y, grad) / self.tau
