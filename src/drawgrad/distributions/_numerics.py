@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["log_of_rounded", "log_or_minus_infinity", "logistic_log_density", "wide_dtype"]
+__all__ = ["log_indicator", "log_of_rounded", "log_or_minus_infinity", "logistic_log_density", "wide_dtype"]
 
 
 def wide_dtype(*dtypes: torch.dtype) -> torch.dtype:
@@ -21,13 +21,26 @@ def log_or_minus_infinity(values: Tensor) -> Tensor:
     return torch.where(positive, torch.where(positive, values, 1.0).log(), -torch.inf)
 
 
-def log_of_rounded(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """The logarithm of numbers that were rounded to ``dtype``: zero stands for the smallest number above it."""
+def log_of_rounded(values: Tensor, dtype: torch.dtype, slope: Tensor) -> Tensor:
+    """The logarithm of numbers that were rounded to ``dtype``.
+
+    Args:
+        values: numbers of ``dtype`` from 0 on, in any dtype. Zero stands for the smallest number above it.
+        dtype: the dtype whose rounding they went through, and which has to hold their gradient.
+        slope: bound of the derivative for the logarithm, broadcasts to ``values``. Where the derivative for the value
+            would overflow, the value is a constant.
+    """
     info = torch.finfo(dtype)
     # Added as logarithms: the number itself is subnormal, and some devices would flush it to zero.
     smallest = math.log(info.tiny) + math.log(info.eps)
     positive = values > 0
-    return torch.where(positive, torch.where(positive, values, 1.0).log(), smallest)
+    logarithm = torch.where(positive, torch.where(positive, values, 1.0).log(), smallest)
+    return torch.where(values > slope.detach() / info.max, logarithm, logarithm.detach())
+
+
+def log_indicator(event: Tensor, like: Tensor) -> Tensor:
+    """Zero where the event is true, -inf elsewhere."""
+    return torch.where(event, torch.zeros_like(like), -torch.inf)
 
 
 def logistic_log_density(z: Tensor) -> Tensor:

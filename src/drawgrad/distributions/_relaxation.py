@@ -55,7 +55,8 @@ class Relaxation(Distribution):
         batch_dims = parameter.dim() - self._event_dims
         batch_shape = _broadcast(self.temperature.shape, parameter.shape[:batch_dims], self._given)
         event_shape = parameter.shape[batch_dims:]
-        self._parameter = parameter.expand(batch_shape + event_shape)
+        if parameter.shape != batch_shape + event_shape:  # A view would be no leaf, which deepcopy asks for.
+            self._parameter = parameter.expand(batch_shape + event_shape)
         # Not by way of super(): a subclass may inherit from a torch distribution too, with a constructor of its own.
         Distribution.__init__(self, batch_shape, event_shape, validate_args=False)
         self._validate_args = validating
@@ -204,7 +205,7 @@ class BinaryRelaxation(Relaxation):
         return self._parameter if self._given == "probs" else self._parameter.sigmoid()
 
 
-def _as_tensor(value: Any, temperature: float | Tensor) -> Any:
+def _as_tensor(value: Any, temperature: Any) -> Any:
     """A number as a tensor of the temperature's kind; anything else as it is, for the checks that follow."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return value

@@ -9,7 +9,7 @@ from torch.distributions import constraints
 from torch.types import _size
 
 from drawgrad._typing import Float, Tensor
-from drawgrad.distributions._numerics import log_of_rounded, logistic_log_density, wide_dtype
+from drawgrad.distributions._numerics import log_indicator, log_of_rounded, logistic_log_density, wide_dtype
 from drawgrad.distributions._relaxation import BinaryRelaxation
 from drawgrad.functional import binary_concrete, logistic_noise
 
@@ -105,8 +105,8 @@ class RelaxedBernoulli(BinaryRelaxation):
     .. math:: p(y) = \frac{\tau e^{l} y^{-\tau-1} (1 - y)^{-\tau-1}}{(e^{l} y^{-\tau} + (1 - y)^{-\tau})^2}
 
     A sample that is rounded to 0 or 1 is where the density is zero or infinite; ``log_prob`` takes it for the number
-    next to it that the dtype holds, so it is finite, but no longer exact. Work with :class:`LogitRelaxedBernoulli`
-    where it must be.
+    next to it that the dtype holds, so it is finite, but no longer exact. Its gradient takes a sample for a constant
+    where 1 / y would overflow. Work with :class:`LogitRelaxedBernoulli` where neither will do.
 
     Args:
         temperature: as in :class:`LogitRelaxedBernoulli`; likewise all other arguments and what they raise.
@@ -144,12 +144,13 @@ class RelaxedBernoulli(BinaryRelaxation):
         if self._validate_args:
             self._validate_sample(value)
         wide = wide_dtype(self._parameter.dtype, value.dtype)
+        temperature = self.temperature.to(wide)
         logits, y = torch.broadcast_tensors(self.logits.to(wide), value.to(wide))
-        log_y = log_of_rounded(y, value.dtype)
+        log_y = log_of_rounded(y, value.dtype, slope=2 + 2 * temperature)
         log_rest = _log_of_rest(y, value.dtype)
         certain = logits.isinf()
         log_odds = torch.where(certain, torch.logit(y), log_y - log_rest)
-        density = log_density(logits, self.temperature.to(wide), log_odds)
+        density = log_density(logits, temperature, log_odds)
         density = density - torch.where(certain, 0.0, log_y + log_rest)
         return density.to(torch.promote_types(self._parameter.dtype, value.dtype))
 
@@ -171,11 +172,6 @@ def log_density(logits: Tensor, temperature: Tensor, value: Tensor) -> Tensor:
     z = torch.where(certain, 0.0, logits) - temperature * torch.where(certain, 0.0, value)
     density = temperature.log() + logistic_log_density(z)
     return torch.where(certain, log_indicator(value == logits, density), density)
-
-
-def log_indicator(event: Tensor, like: Tensor) -> Tensor:
-    """Zero where the event is true, -inf elsewhere."""
-    return torch.where(event, torch.zeros_like(like), -torch.inf)
 
 
 def _log_of_rest(y: Tensor, dtype: torch.dtype) -> Tensor:

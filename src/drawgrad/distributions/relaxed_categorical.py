@@ -7,7 +7,7 @@ from torch.distributions import constraints
 from torch.types import _size
 
 from drawgrad._typing import Float, Tensor
-from drawgrad.distributions._numerics import log_of_rounded, wide_dtype
+from drawgrad.distributions._numerics import log_of_rounded, log_or_minus_infinity, wide_dtype
 from drawgrad.distributions._relaxation import CategoricalRelaxation
 from drawgrad.functional import gumbel_noise, gumbel_softmax
 
@@ -80,12 +80,13 @@ class ExpRelaxedCategorical(CategoricalRelaxation):
         if self._validate_args:
             self._validate_sample(value)
         wide = wide_dtype(self._parameter.dtype, value.dtype)
-        density, _ = self._log_density(value.to(wide))
+        density, _ = log_density(self._scores.to(wide), self.temperature.to(wide), value.to(wide))
         return density.to(torch.promote_types(self._parameter.dtype, value.dtype))
 
-    def _log_density(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-density in the wide dtype of ``value``, and which classes can be drawn."""
-        return log_density(self._scores.to(value.dtype), self.temperature.to(value.dtype), value)
+    def _validate_sample(self, value: Tensor) -> None:
+        # torch cannot check an empty tensor against a constraint on vectors.
+        if not isinstance(value, Tensor) or value.numel():
+            super()._validate_sample(value)
 
     def entropy(self) -> Float[Tensor, "*batch"]:
         r"""Differential entropy of the log-ratios; the logits do not matter.
@@ -111,8 +112,8 @@ class RelaxedOneHotCategorical(CategoricalRelaxation):
 
     The density refers to the first K - 1 coordinates. At low temperatures most coordinates of a sample are too small
     for their dtype and become zero, where the density is zero or infinite; ``log_prob`` takes a zero for the smallest
-    number above it that the dtype holds, so it is finite, but no longer exact. Work with
-    :class:`ExpRelaxedCategorical` where it must be.
+    number above it that the dtype holds, so it is finite, but no longer exact. Its gradient takes a coordinate for a
+    constant where 1 / y would overflow. Work with :class:`ExpRelaxedCategorical` where neither will do.
 
     Args:
         temperature: as in :class:`ExpRelaxedCategorical`; likewise all other arguments and what they raise.
@@ -157,10 +158,12 @@ class RelaxedOneHotCategorical(CategoricalRelaxation):
         if self._validate_args:
             self._validate_sample(value)
         wide = wide_dtype(self._parameter.dtype, value.dtype)
-        scores = self._scores.to(wide)
-        log_value = torch.where(scores > -torch.inf, log_of_rounded(value.to(wide), value.dtype), value.to(wide).log())
-        density, allowed = log_density(scores, self.temperature.to(wide), log_value)
-        density = density - torch.where(allowed, log_value, 0.0).sum(-1)
+        scores, tau = self._scores.to(wide), self._tau.to(wide)
+        y = value.to(wide)
+        log_y = log_of_rounded(y, value.dtype, slope=1 + tau * (1 + y.shape[-1]))
+        log_y = torch.where(scores > -torch.inf, log_y, log_or_minus_infinity(y))
+        density, allowed = log_density(scores, self.temperature.to(wide), log_y)
+        density = density - torch.where(allowed, log_y, 0.0).sum(-1)
         return density.to(torch.promote_types(self._parameter.dtype, value.dtype))
 
     def _validate_sample(self, value: Tensor) -> None:

@@ -8,6 +8,7 @@ from torch.distributions.utils import lazy_property
 from torch.types import _size
 
 from drawgrad._typing import Float, Tensor
+from drawgrad.distributions._numerics import log_indicator
 from drawgrad.distributions._relaxation import BinaryRelaxation, CategoricalRelaxation
 from drawgrad.functional import binary_concrete, gumbel_softmax
 
@@ -137,8 +138,7 @@ class RelaxedBernoulliStraightThrough(BinaryRelaxation, Bernoulli):
         logits, value = torch.broadcast_tensors(self.logits, value)
         certain = logits.isinf()
         log_probability = _expected_log_probability(value, torch.where(certain, 0.0, logits))
-        impossible = certain & (value != (logits > 0))
-        return torch.where(certain, torch.where(impossible, -torch.inf, 0.0), log_probability)
+        return torch.where(certain, log_indicator(value == (logits > 0), log_probability), log_probability)
 
     def entropy(self) -> Float[Tensor, "*batch"]:
         """Entropy in nats, shape ``batch_shape``."""
