@@ -63,7 +63,8 @@ def row_temperature(tau: float | Tensor, logits: Tensor, dim: int, cure: str) ->
     check_temperature(tau, cure)
     dtype = reference.compute_dtype(logits.dtype)
     if not isinstance(tau, Tensor):
-        return torch.full((), tau, dtype=dtype, device=logits.device)
+        # Not torch.full: a compiled product does not depend on the number's value, a compiled constant does.
+        return torch.ones((), dtype=dtype, device=logits.device) * tau
     tau = tau.to(logits.device, dtype)
     if tau.numel() == 1 and tau.dim() <= logits.dim():
         return tau.reshape(())

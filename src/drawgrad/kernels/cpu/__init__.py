@@ -127,13 +127,13 @@ def _layout(logits: Tensor) -> Any:
 
 
 def _table(tensor: Tensor) -> Any:
-    """The rows of all groups as one float32 array; no copy of one that is contiguous."""
+    """The rows of all groups as one float32 array; no copy of a contiguous one."""
     groups, rows, classes = tensor.shape
-    return tensor.detach().to(torch.float32).reshape(groups * rows, classes).contiguous().numpy()
+    return tensor.detach().to(torch.float32).contiguous().numpy().reshape(groups * rows, classes)
 
 
 def _flat(tau: Tensor) -> Any:
-    return tau.detach().reshape(-1).contiguous().numpy()
+    return tau.detach().contiguous().numpy().reshape(-1)
 
 
 def _draw(seed: Tensor, rows: int, row_offset: int, class_offset: int) -> tuple[Any, int, int, int]:
