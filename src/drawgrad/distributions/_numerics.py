@@ -35,6 +35,8 @@ def log_of_rounded(values: Tensor, dtype: torch.dtype, slope: Tensor) -> Tensor:
     smallest = math.log(info.tiny) + math.log(info.eps)
     positive = values > 0
     logarithm = torch.where(positive, torch.where(positive, values, 1.0).log(), smallest)
+    if not values.requires_grad:
+        return logarithm
     return torch.where(values > slope.detach() / info.max, logarithm, logarithm.detach())
 
 

@@ -161,6 +161,15 @@ class CategoricalRelaxation(Relaxation):
         """Log-probabilities up to a constant of the row: the parameters where possible, which spares a pass."""
         return self._parameter if self._given == "logits" else log_or_minus_infinity(self._parameter)
 
+    def _allowed(self, dtype: torch.dtype) -> Tensor:
+        """How many classes can be drawn, shape ``batch_shape``."""
+        return (self._scores > -torch.inf).sum(-1).to(dtype)
+
+    def _log_constant(self, dtype: torch.dtype) -> Tensor:
+        """The part of a log-density that depends on neither the probabilities nor the sample, shape ``batch_shape``."""
+        k = self._allowed(dtype)
+        return k.lgamma() + (k - 1) * self.temperature.to(dtype).log()
+
     @lazy_property
     def logits(self) -> Float[Tensor, "*batch k"]:
         """Normalised log-probabilities."""

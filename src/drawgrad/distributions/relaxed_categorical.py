@@ -7,7 +7,7 @@ from torch.distributions import constraints
 from torch.types import _size
 
 from drawgrad._typing import Float, Tensor
-from drawgrad.distributions._numerics import log_of_rounded, log_or_minus_infinity, wide_dtype
+from drawgrad.distributions._numerics import log_indicator, log_of_rounded, wide_dtype
 from drawgrad.distributions._relaxation import CategoricalRelaxation
 from drawgrad.functional import gumbel_noise, gumbel_softmax
 
@@ -80,7 +80,11 @@ class ExpRelaxedCategorical(CategoricalRelaxation):
         if self._validate_args:
             self._validate_sample(value)
         wide = wide_dtype(self._parameter.dtype, value.dtype)
-        density, _ = log_density(self._scores.to(wide), self.temperature.to(wide), value.to(wide))
+        scores, x = torch.broadcast_tensors(self._scores.to(wide), value.to(wide))
+        forbidden = scores == -torch.inf
+        shares = _log_shares(scores, self._tau.to(wide), x.masked_fill(forbidden, 0.0))
+        each = torch.where(forbidden, log_indicator(x == -torch.inf, x), shares)
+        density = each.sum(-1) + self._log_constant(wide)
         return density.to(torch.promote_types(self._parameter.dtype, value.dtype))
 
     def _validate_sample(self, value: Tensor) -> None:
@@ -97,7 +101,7 @@ class ExpRelaxedCategorical(CategoricalRelaxation):
             Shape ``batch_shape``; K counts the classes that can be drawn.
         """
         wide = wide_dtype(self._parameter.dtype)
-        k = (self._scores > -torch.inf).sum(-1).to(wide)
+        k = self._allowed(wide)
         entropy = k * (k.digamma() + EULER) - k.lgamma() - (k - 1) * self.temperature.to(wide).log()
         return entropy.to(self._parameter.dtype)
 
@@ -158,12 +162,13 @@ class RelaxedOneHotCategorical(CategoricalRelaxation):
         if self._validate_args:
             self._validate_sample(value)
         wide = wide_dtype(self._parameter.dtype, value.dtype)
-        scores, tau = self._scores.to(wide), self._tau.to(wide)
-        y = value.to(wide)
+        tau = self._tau.to(wide)
+        scores, y = torch.broadcast_tensors(self._scores.to(wide), value.to(wide))
+        forbidden = scores == -torch.inf
         log_y = log_of_rounded(y, value.dtype, slope=1 + tau * (1 + y.shape[-1]))
-        log_y = torch.where(scores > -torch.inf, log_y, log_or_minus_infinity(y))
-        density, allowed = log_density(scores, self.temperature.to(wide), log_y)
-        density = density - torch.where(allowed, log_y, 0.0).sum(-1)
+        shares = _log_shares(scores, tau, log_y) - log_y
+        each = torch.where(forbidden, log_indicator(y == 0, y), shares)
+        density = each.sum(-1) + self._log_constant(wide)
         return density.to(torch.promote_types(self._parameter.dtype, value.dtype))
 
     def _validate_sample(self, value: Tensor) -> None:
@@ -175,17 +180,9 @@ class RelaxedOneHotCategorical(CategoricalRelaxation):
         super()._validate_sample(value)
 
 
-def log_density(scores: Tensor, temperature: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-density of the log-sample ``value``, and which of its classes can be drawn."""
-    scores, value = torch.broadcast_tensors(scores, value)
-    allowed = scores > -torch.inf
-    tau = temperature[..., None] if temperature.dim() else temperature
-    exponents = torch.where(allowed, scores, 0.0) - tau * torch.where(allowed, value, 0.0)
-    shares = torch.where(allowed, exponents, -torch.inf).log_softmax(-1)
-    k = allowed.sum(-1).to(value.dtype)
-    density = k.lgamma() + (k - 1) * temperature.log() + torch.where(allowed, shares, 0.0).sum(-1)
-    outside = (~allowed & (value != -torch.inf)).any(-1)
-    return torch.where(outside, -torch.inf, density), allowed
+def _log_shares(scores: Tensor, tau: Tensor, value: Tensor) -> Tensor:
+    """What each class adds to the log-density of the log-sample ``value``, which is finite also for scores of -inf."""
+    return (scores - tau * value).log_softmax(-1)
 
 
 def _divide(shifted: Tensor, tau: Tensor) -> Tensor:
