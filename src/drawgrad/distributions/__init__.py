@@ -7,6 +7,9 @@ that torch promises of a distribution. Beyond it:
 * a temperature may be a number, or a tensor that broadcasts with the batch;
 * a probability of exactly zero stays zero, so that class is never drawn.
 
+Checks of values wait for the device and break a compiled graph: pass ``validate_args=False`` under ``torch.compile``,
+which turns torch's default off for the whole process as soon as it is loaded.
+
 In Pyro, mix each class with Pyro's own base, once, and use the result like any distribution of Pyro::
 
     from pyro.distributions.torch_distribution import TorchDistributionMixin
