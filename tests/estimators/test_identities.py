@@ -219,7 +219,7 @@ class TestIdentities:
                 assert bias > 0.02
 
     def test_the_literal_formula_of_darn_is_zero_for_a_linear_cost(self) -> None:
-        """The baseline f(z0) + f'(z0)(D - z0), without the correction: why the expansion is about the sample instead."""
+        """The baseline f(z0) + f'(z0)(D - z0) without the correction: why the expansion is about the sample."""
         problem = Problem("linear", 3, 1)
         z, point = problem.states(), torch.full((1, 3), 1 / 3, dtype=torch.float64).requires_grad_()
         at_point = problem.cost(point, problem.parameters)

@@ -36,11 +36,13 @@ class Estimator(ABC):
         unbiased: whether the gradient's expectation is the exact gradient, for every cost.
         needs_cost_gradient: whether the cost must be differentiable in ``z``.
         supports: the kinds of ``q`` that it takes.
+        hard: whether the cost sees exact samples of ``q`` alone; if not, the value is that of a relaxation.
     """
 
     unbiased: ClassVar[bool]
     needs_cost_gradient: ClassVar[bool]
     supports: ClassVar[frozenset[Kind]]
+    hard: ClassVar[bool] = True
 
     @abstractmethod
     def evaluations(self, classes: int, variables: int) -> int:

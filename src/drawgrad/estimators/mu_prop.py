@@ -61,7 +61,7 @@ class MuProp(SampleEstimator):
         costs = cost(z)
         if not (variable.logits.requires_grad and torch.is_grad_enabled()):
             return costs.mean(0)
-        pi = variable.probs()[None]
+        pi = variable.expand(1).probs()
         mean = pi.detach()
         at_mean, slope = cost.gradient(mean, type(self).__name__)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -42,6 +43,7 @@ class GumbelSoftmax(SurrogateEstimator):
     """
 
     tau: float | Tensor = 1.0
+    hard: ClassVar[bool] = False
 
     def surrogate(self, variable: Discrete, seed: Tensor) -> Tensor:
         return variable.relax(self.tau, False, seed)

@@ -1,0 +1,50 @@
+"""Estimators that only the tests know: a short right one, and two wrong ones that every check must reject."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from drawgrad.estimators._base import SampleEstimator, draw
+from drawgrad.estimators._cost import Cost, gradient_only, sum_variables
+from drawgrad.estimators._registry import Kind
+
+__all__ = ["PlainScore", "WrongParameters", "WrongScore"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainScore(SampleEstimator):
+    """A score function estimator without a baseline, as short as the base allows."""
+
+    unbiased: ClassVar[bool] = True
+    needs_cost_gradient: ClassVar[bool] = False
+    supports: ClassVar[frozenset[Kind]] = frozenset({"log_prob"})
+
+    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
+        z = draw(q, self.samples, seed)
+        costs = cost(z)
+        score = sum_variables(q.log_prob(z), costs)
+        return (costs + gradient_only(costs.detach() * score)).mean(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongScore(PlainScore):
+    """Known to be wrong: the score is too small by a quarter."""
+
+    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
+        z = draw(q, self.samples, seed)
+        costs = cost(z)
+        return (costs + gradient_only(0.75 * costs.detach() * sum_variables(q.log_prob(z), costs))).mean(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongParameters(PlainScore):
+    """Known to be wrong: the cost's own parameters get their gradient twice."""
+
+    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
+        z = draw(q, self.samples, seed)
+        costs = cost(z)
+        return (costs + gradient_only(costs * sum_variables(q.log_prob(z), costs)) + gradient_only(costs)).mean(0)
