@@ -1,6 +1,6 @@
 """Run-time checking of the package's annotations, shapes included, for the test run only.
 
-Every function and method of ``drawgrad`` that is imported after :func:`install` checks its arguments and its result
+Every function and method of the package that is imported after :func:`install` checks its arguments and its result
 against its annotations, with jaxtyping and beartype. Three things differ from jaxtyping's own import hook, which
 decorates every ``def`` of the source text:
 
@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from beartype import BeartypeConf, beartype
+from beartype.roar import BeartypeDecorHintException
 from jaxtyping import TypeCheckError, jaxtyped
 
 __all__ = ["checked", "install"]
@@ -47,7 +48,11 @@ def install(package: str, exclude: Sequence[str] = ()) -> None:
 
 def checked(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same function, which raises ``jaxtyping.TypeCheckError`` where a value contradicts its annotation."""
-    strict = jaxtyped(function, typechecker=CHECKER)
+    try:
+        strict = jaxtyped(function, typechecker=CHECKER)
+    except BeartypeDecorHintException:
+        # The annotation is one that values cannot be held against, such as a protocol for type checkers only.
+        return function
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -88,7 +88,12 @@ def violations(module: str, text: str, modules: set[str]) -> list[str]:
 
 
 def _declares_all(tree: ast.Module) -> bool:
-    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    targets: list[ast.expr] = []
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            targets += node.targets
+        elif isinstance(node, ast.AnnAssign):
+            targets.append(node.target)
     return any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets)
 
 
@@ -178,6 +183,9 @@ class TestLayers:
         said = violations(module, f"__all__ = []\n{line}\n", known)
         assert len(said) == 1
         assert found in said[0]
+
+    def test_all_may_be_annotated(self) -> None:
+        assert violations("drawgrad.nn.router", "__all__: list[str] = []\n", set()) == []
 
     def test_a_missing_all_is_noticed(self) -> None:
         assert violations("drawgrad.nn.router", "def f():\n    __all__ = []\n", set()) == ["has no __all__"]

@@ -21,10 +21,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+
+class Named(Protocol):
+    name: str
+
+
+def name_of(thing: Named) -> str:
+    return thing.name
 
 
 def double(x: Float[Tensor, "*batch k"], y: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch k"]:
@@ -112,6 +121,9 @@ class TestChecked:
             package.Scale(2)(torch.ones(2, 3))
         with pytest.raises(TypeCheckError):
             _ = package.Scale(2).half
+
+    def test_what_cannot_be_checked_is_left_alone(self, package: ModuleType) -> None:
+        assert package.name_of(Path("a/b")) == "b"
 
     def test_a_refusal_in_own_words_comes_first(self, package: ModuleType) -> None:
         with pytest.raises(TypeError, match="in our words"):
