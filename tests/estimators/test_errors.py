@@ -156,6 +156,8 @@ class TestOptions:
             GumbelRao(conditional_samples=0)
         with pytest.raises(ValueError, match="point must be 'mean' or 'uniform', but it is 'middle'"):
             Darn(point="middle")  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="control must be 'conditional' or 'relaxed', but it is 'fresh'"):
+            ReinMaxCV(control="fresh")  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="limit must be at least 1"):
             Exact(limit=0)
 

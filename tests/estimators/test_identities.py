@@ -14,6 +14,7 @@ from drawgrad.estimators import (
     DecoupledSTGumbelSoftmax,
     GappedStraightThrough,
     GumbelRao,
+    GumbelSoftmax,
     ReinMax,
     ReinMaxCV,
     ReinMaxRao,
@@ -23,7 +24,7 @@ from drawgrad.estimators import (
 )
 from drawgrad.estimators._discrete import Binary, OneHot
 from drawgrad.estimators._surrogate import StraightThroughEstimator
-from drawgrad.functional import conditional_gumbel, gumbel_max, gumbel_noise
+from drawgrad.functional import conditional_gumbel, gumbel_max, gumbel_noise, gumbel_softmax
 from tests.estimators.by_state import codes, expected_gradient, state_gradients, variables
 from tests.estimators.problems import GRID, Form, Problem
 from tests.statistics import assert_mean
@@ -140,22 +141,30 @@ class TestNoiseOfTheBackwardPass:
             torch.testing.assert_close(found.logits, expected.logits)
             assert torch.equal(found.value, expected.value)
 
-    def test_control_variate(self) -> None:
+    def test_the_relaxed_control_takes_the_sample_s_own_relaxation(self) -> None:
         logits = torch.randn(50, 4, dtype=torch.float64, requires_grad=True)
         g = torch.randn(50, 4, dtype=torch.float64)
 
         def gradient(eta: float) -> Tensor:
-            z = ReinMaxCV(eta=eta, tau=0.8, conditional_samples=1).surrogate(OneHot(logits), torch.tensor(3))
-            return torch.autograd.grad((z * g).sum(), logits)[0]
+            estimator = ReinMaxCV(eta=eta, tau=0.8, conditional_samples=1, control="relaxed")
+            return torch.autograd.grad((estimator.surrogate(OneHot(logits), torch.tensor(3)) * g).sum(), logits)[0]
 
         code = gumbel_max(logits, seed=3)
         hard = torch.nn.functional.one_hot(code, 4).double()
         theta = (0.5 * (logits.softmax(-1) + hard)).log().detach().requires_grad_()
-        shared = ((theta + gumbel_noise(logits.shape, dtype=torch.float64, seed=3)) / 0.8).softmax(-1)
-        fresh = conditional_gumbel(theta.detach(), code, seed=3, row_offset=50) - theta.detach()
-        conditional = ((theta + fresh) / 0.8).softmax(-1)
-        (difference,) = torch.autograd.grad(((conditional - shared) * g).sum(), theta)
+        relaxed = gumbel_softmax(logits.detach(), tau=0.8, seed=3)
+        scores = conditional_gumbel(theta.detach(), code, seed=3, row_offset=50)
+        rao = ((theta + (scores - theta.detach())) / 0.8).softmax(-1)
+        single = (theta + relaxed).softmax(-1) / 0.8
+        (difference,) = torch.autograd.grad(((rao - single) * g).sum(), theta)
         torch.testing.assert_close(gradient(0.9) - gradient(0.0), 0.9 * difference)
+
+    def test_the_relaxed_control_of_a_bernoulli_variable_is_that_of_two_classes(self) -> None:
+        logits, y = torch.randn(20, dtype=torch.float64), torch.rand(20, dtype=torch.float64)
+        pair = OneHot(torch.stack([logits, torch.zeros_like(logits)], -1))
+        two = pair.squash(pair.plus(torch.stack([y, 1 - y], -1)))[:, 0]
+        binary = Binary(logits)
+        torch.testing.assert_close(binary.squash(binary.plus(y)), two)
 
 
 class TestIdentities:
@@ -293,6 +302,30 @@ class TestRaoBlackwell:
             expected.append(2 * first - 0.5 * dense(pi) @ g[state, 0])
         assert_mean(found[:, :, 0], torch.stack(expected), resolution=0.1)
 
+    def test_reinmax_cv_has_the_mean_of_reinmax_and_more_variance(self) -> None:
+        cv = self.by_state(ReinMaxCV(control="conditional", conditional_samples=5))
+        assert_mean(cv, state_gradients(ReinMax(), self.PROBLEM), resolution=0.1)
+        assert bool((cv.var(0).sum((-1, -2)) > 1e-3).all())  # where ReinMax, a function of the state, has none
+
+    def test_reinmax_cv_with_a_relaxed_control_trades_variance_for_bias(self) -> None:
+        problem = Problem("quadratic", 3, 2)
+        exact = problem.exact().logits
+        plain = problem.estimates(ReinMax(), 60_000).logits
+        relaxed = problem.estimates(ReinMaxCV(control="relaxed", tau=0.5, eta=1.0), 60_000).logits
+        gain = ((plain - exact) ** 2 - (relaxed - exact) ** 2).flatten(1).sum(-1)
+        # Five standard errors: a false alarm in 3 of 10 million.
+        assert gain.mean() > 5 * gain.std() / len(gain) ** 0.5
+        with pytest.raises(AssertionError, match="the mean of entry"):
+            assert_mean(relaxed, exact, resolution=0.2 * exact.abs().max().item())
+
+    def test_reinmax_rao_is_biased_where_reinmax_is_exact(self) -> None:
+        problem = Problem("linear", 3, 2)
+        exact = problem.exact().logits
+        with pytest.raises(AssertionError, match="the mean of entry"):
+            assert_mean(
+                problem.estimates(ReinMaxRao(), 60_000).logits, exact, resolution=0.2 * exact.abs().max().item()
+            )
+
     def test_blocks_of_noise_are_one_stream(self, monkeypatch: pytest.MonkeyPatch) -> None:
         whole = state_gradients(GumbelRao(conditional_samples=7), self.PROBLEM)
         monkeypatch.setattr("drawgrad.estimators.rao_blackwell.BLOCK", 2 * whole.numel())
@@ -303,3 +336,18 @@ def test_codes_and_samples_are_inverse() -> None:
     for problem in GRID:
         states = problem.states()
         assert torch.equal(variables(problem, states.clone()).encode(codes(problem, states)), states)
+
+
+@pytest.mark.parametrize("cls", [GumbelSoftmax, STGumbelSoftmax])
+@pytest.mark.parametrize("problem", [Problem("linear", 8, 1), Problem("neural", 3, 2)], ids=name)
+def test_the_variance_of_gumbel_softmax_grows_like_one_over_the_temperature(
+    cls: type[GumbelSoftmax | STGumbelSoftmax], problem: Problem
+) -> None:
+    """And not like its square: the Jacobian is of size 1/tau, but only in a part tau of the draws."""
+    draws = {tau: problem.estimates(cls(tau=tau), 200_000).logits.double() for tau in (0.05, 0.025)}
+    centred = {tau: ((found - found.mean(0)) ** 2).flatten(1).sum(-1) for tau, found in draws.items()}
+    ratio = (centred[0.025].mean() / centred[0.05].mean()).item()
+    error = ratio * sum((c.std() / c.mean() / len(c) ** 0.5).item() ** 2 for c in centred.values()) ** 0.5
+    # Five standard errors about 2 leave no room for 4, nor for 1.
+    assert 5 * error < 0.3
+    assert abs(ratio - 2) < 5 * error + 0.15

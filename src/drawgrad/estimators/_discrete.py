@@ -83,6 +83,10 @@ class Discrete(ABC):
         """The variables whose probabilities are (pi + D) / 2, half way between the mean and the sample."""
 
     @abstractmethod
+    def plus(self, sample: Tensor) -> Tensor:
+        """The logits plus a sample, hard or relaxed, as a vector over the classes."""
+
+    @abstractmethod
     def separated(self, code: Tensor, gap: float) -> Tensor:
         """The logits, moved as little as it takes for the sample's class to lead all others by ``gap``."""
 
@@ -143,6 +147,9 @@ class OneHot(Discrete):
         winner = code[..., None]
         return OneHot(log_pi.scatter(-1, winner, log_pi.gather(-1, winner).exp().log1p()))
 
+    def plus(self, sample: Tensor) -> Tensor:
+        return self.logits + sample
+
     def separated(self, code: Tensor, gap: float) -> Tensor:
         top = self.logits.amax(-1, keepdim=True)
         return torch.minimum(self.logits, top - gap).scatter(-1, code[..., None], top)
@@ -191,6 +198,9 @@ class Binary(Discrete):
         # The log-odds of (1 + p) / 2 are log(1 + 2 e^l); those of p / 2 follow by symmetry.
         sign = torch.where(code, 1.0, -1.0).to(self.logits.dtype)
         return Binary(sign * torch.nn.functional.softplus(sign * self.logits + math.log(2)))
+
+    def plus(self, sample: Tensor) -> Tensor:
+        return self.logits + 2 * sample - 1
 
     def separated(self, code: Tensor, gap: float) -> Tensor:
         return torch.where(code, self.logits.clamp_min(gap), self.logits.clamp_max(-gap))

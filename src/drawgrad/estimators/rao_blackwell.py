@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
@@ -88,7 +89,7 @@ class ReinMaxRao(_ConditionalEstimator):
 
     Estimates: the value at the hard sample D; the gradient above, G drawn given that D wins.
     Requires: the gradient of the cost, one evaluation a sample.
-    Bias: some at every ``tau``, also for costs that :class:`ReinMax` gets right.
+    Bias: some at every ``tau``, also for linear and quadratic costs, which :class:`ReinMax` gets right.
 
     Args:
         samples: draws to average over.
@@ -115,25 +116,28 @@ class ReinMaxRao(_ConditionalEstimator):
 @register
 @dataclass(frozen=True, kw_only=True)
 class ReinMaxCV(_ConditionalEstimator):
-    r"""ReinMax-CV: ReinMax plus the difference of Gumbel-Rao and straight-through Gumbel-Softmax.
+    r"""ReinMax-CV: ReinMax plus the difference of Gumbel-Rao and one straight-through Gumbel-Softmax draw.
 
-    .. math:: \mathrm{ReinMax} + \eta\, (E[J(y)\, |\, D]\, g - J(y_G)\, g) / \tau, \qquad
-        y = \mathrm{softmax}((\theta_D + G') / \tau), \quad \theta_D = \log \tfrac12(\pi + D)
+    .. math:: \mathrm{ReinMax} + \eta\, (E[J(y)\, |\, D] - J(y'))\, g(D) / \tau, \qquad
+        y = \mathrm{softmax}((\theta_D + G) / \tau), \quad \theta_D = \log \tfrac12(\pi + D)
 
-    G' is drawn given that D wins at theta_D; y_G is the same with the noise G of the sample itself, which is correlated
-    with D and with ReinMax.
+    For the difference to average to zero, the noise of the single y' must be drawn given that D wins at theta_D, as
+    Gumbel-Rao's own; ``control="conditional"`` does that. But then it averages to zero given D, while ReinMax is a
+    function of D: the two are uncorrelated, and the formula can only add variance (it does, in the tests). What reduces
+    variance is ``control="relaxed"``, the expression in the authors' public code: y' = softmax(theta_D + y_0), where
+    the relaxed sample y_0 = softmax((l + G) / tau) stands in the place of the noise. Its difference does not average to
+    zero.
 
     Estimates: the value at the hard sample D; the gradient above, with ReinMax at temperature 1.
     Requires: the gradient of the cost, one evaluation a sample.
-    Bias: some. G made D win at l and not at theta_D, so the difference does not average to zero, and the estimator is
-    biased where ReinMax is exact. (With noise for which it did average to zero given D, it would be uncorrelated with
-    ReinMax, which D determines, and could only add variance.)
+    Bias: that of :class:`ReinMax`, none for a quadratic cost, with the conditional control; more with the relaxed one.
 
     Args:
         samples: draws to average over.
         tau: temperature of the difference.
         conditional_samples: draws of the noise for each sample.
         eta: weight of the difference.
+        control: ``"conditional"`` or ``"relaxed"``, as above.
 
     Example:
         >>> import torch
@@ -148,13 +152,25 @@ class ReinMaxCV(_ConditionalEstimator):
     """
 
     eta: float = 0.5
+    control: Literal["conditional", "relaxed"] = "conditional"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_nonnegative(self.eta, "eta")
+        if self.control not in ("conditional", "relaxed"):
+            raise ValueError(
+                f"control must be 'conditional' or 'relaxed', but it is {self.control!r}; 'conditional' is the default"
+            )
 
     def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
         middle = variable.midpoint(code)
         reinmax = 2 * variable.jacobian(middle.probs(), grad) - 0.5 * variable.jacobian(variable.probs(), grad)
-        single = middle.jacobian(middle.relax(self.tau, False, seed), grad) / self.tau
+        single = middle.jacobian(self._single(variable, middle, code, seed), grad) / self.tau
         return reinmax + self.eta * (self.averaged(middle, code, grad, seed) - single)
+
+    def _single(self, variable: Discrete, middle: Discrete, code: Tensor, seed: Tensor) -> Tensor:
+        if self.control == "relaxed":
+            return middle.squash(middle.plus(variable.relax(self.tau, False, seed)))
+        # Rows that neither the sample nor Gumbel-Rao reads.
+        unread = variable.rows * (1 + self.conditional_samples)
+        return middle.squash(middle.perturbed(code, seed, unread) / self.tau)

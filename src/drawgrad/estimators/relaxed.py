@@ -25,7 +25,7 @@ class GumbelSoftmax(SurrogateEstimator):
     Estimates: the value is the mean of f at *relaxed* samples, E[f(y)] and not E[f(D)]; the gradient is that of this
     value, also for ``tau`` if it is a tensor. A Bernoulli variable uses the binary Concrete.
     Requires: a cost that is defined and differentiable between the corners of the simplex, one evaluation a sample.
-    Bias: in value and gradient, falling with ``tau``; the variance grows like tau^-2.
+    Bias: in value and gradient, falling with ``tau``, while the variance grows like 1/tau.
 
     Args:
         samples: draws to average over.

@@ -85,7 +85,7 @@ class GappedStraightThrough(StraightThroughEstimator):
 
     Estimates: the value at the hard sample D; the gradient through y, in which the moves are constants.
     Requires: the gradient of the cost, one evaluation a sample.
-    Bias: some at every ``tau``; less variance than straight-through Gumbel-Softmax, which takes random moves.
+    Bias: some at every ``tau``. No noise enters the backward pass, unlike straight-through Gumbel-Softmax.
 
     Args:
         samples: draws to average over.

@@ -43,5 +43,5 @@ def draw_seed(
     if device is not None:
         place = torch.device(device)
     else:
-        place = torch.get_default_device() if generator is None else generator.device
+        place = torch.empty(()).device if generator is None else generator.device
     return _draw.draw_seed(generator, seed, place)[0]
