@@ -1,0 +1,147 @@
+"""REINFORCE: the score function, with a baseline, antithetic pairs, or samples of another distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from drawgrad._checks import check_count, check_flag
+from drawgrad.estimators._base import StatefulEstimator, draw
+from drawgrad.estimators._cost import Cost, sum_variables
+from drawgrad.estimators._opposite import draw_opposite
+from drawgrad.estimators._registry import Kind, register
+from drawgrad.estimators._score import log_density, score_loss
+from drawgrad.estimators.baselines import Baseline, NoBaseline
+
+__all__ = ["Reinforce"]
+
+
+@register
+class Reinforce(StatefulEstimator):
+    r"""REINFORCE: the score function, weighted by how much the cost differs from a baseline.
+
+    .. math:: (f(D) - b)\, \partial \log q(D) / \partial \theta
+
+    Estimates: the value at the samples D; the gradient above.
+    Requires: a ``q`` with ``log_prob`` (discrete or not), one evaluation a sample, no gradient of the cost.
+    Bias: none; with :class:`Nvil`, which divides the signal by max(1, sigma), none up to that factor.
+
+    Args:
+        baseline: :class:`NoBaseline` (the default), :class:`MovingAverage`, :class:`Nvil`, or one of your own. Its
+            state and parameters are those of this module.
+        samples: draws to average over.
+        antithetic: whether samples come in pairs F^-1(u), F^-1(1 - u), which need an even number of ``samples``. The
+            pairs cancel much of what is constant in a cost; for a cost that is alike on opposite sides they are a
+            waste. One-hot classes count as lying side by side in their order.
+        proposal: maps q to the distribution r to draw from instead, which must be able to draw whatever q can. Costs
+            and gradients are weighted by q(D) / r(D) (importance sampling): for costs that hang on rare samples.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import OneHotCategorical
+        >>> from drawgrad.estimators import MovingAverage
+        >>> estimator = Reinforce(MovingAverage(), samples=4)
+        >>> q = OneHotCategorical(logits=torch.zeros(5, 3, requires_grad=True))
+        >>> loss = estimator(lambda z: (z * torch.arange(3.0)).sum(-1), q, seed=0)
+        >>> loss.mean().backward()
+        >>> flat = lambda q: OneHotCategorical(logits=q.logits / 2)
+        >>> Reinforce(proposal=flat)(lambda z: z[..., 0], q).shape
+        torch.Size([5])
+
+    References:
+        Williams. Simple statistical gradient-following algorithms for connectionist reinforcement learning. Machine
+        Learning 8, 1992.
+        Mnih, Gregor. Neural variational inference and learning in belief networks. ICML 2014.
+    """
+
+    unbiased: ClassVar[bool] = True
+    needs_cost_gradient: ClassVar[bool] = False
+    supports: ClassVar[frozenset[Kind]] = frozenset({"log_prob"})
+
+    def __init__(
+        self,
+        baseline: Baseline | None = None,
+        *,
+        samples: int = 1,
+        antithetic: bool = False,
+        proposal: Callable[[Distribution], Distribution] | None = None,
+    ) -> None:
+        super().__init__()
+        baseline = NoBaseline() if baseline is None else baseline
+        if not isinstance(baseline, Baseline):
+            raise TypeError(
+                f"baseline must be a Baseline object such as MovingAverage(), but it is {baseline!r} "
+                f"({type(baseline).__name__}); make one"
+            )
+        check_count(samples, "samples", minimum=1)
+        check_flag(antithetic, "antithetic")
+        if antithetic and samples % 2:
+            raise ValueError(
+                f"samples must be even with antithetic=True, for they come in pairs, but it is {samples}; "
+                f"use samples={samples + 1}"
+            )
+        self.baseline = baseline
+        self.samples = samples
+        self.antithetic = antithetic
+        self.proposal = proposal
+
+    def extra_repr(self) -> str:
+        """The options, for ``repr``."""
+        options = [f"samples={self.samples}"]
+        options += ["antithetic=True"] if self.antithetic else []
+        options += [f"proposal={self.proposal}"] if self.proposal else []
+        return ", ".join(options)
+
+    def evaluations(self, classes: int, variables: int) -> int:
+        """One for each sample."""
+        return self.samples
+
+    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
+        source = q if self.proposal is None else self._proposed(q)
+        z = (draw_opposite if self.antithetic else draw)(source, self.samples, seed)
+        costs = cost(z)
+        signal = self.baseline(costs.detach(), q)
+        log_q = log_density(q, z)
+        weights = None
+        if source is not q:
+            weights = sum_variables(log_q.detach() - log_density(source, z), costs).exp() / self.samples
+        loss = score_loss(costs, signal, sum_variables(log_q, costs), weights)
+        if signal.requires_grad:
+            error = torch.where(signal.isfinite(), signal, 0.0).square() / 2
+            loss = loss + _Descent.apply(error.mean(0))
+        return loss
+
+    def _proposed(self, q: Distribution) -> Distribution:
+        assert self.proposal is not None
+        source = self.proposal(q)
+        if not isinstance(source, Distribution):
+            raise TypeError(f"proposal must return a distribution, but it returned {type(source).__name__}")
+        if (source.batch_shape, source.event_shape) != (q.batch_shape, q.event_shape):
+            raise ValueError(
+                f"proposal must return a distribution of q's shape, batch {tuple(q.batch_shape)} and event "
+                f"{tuple(q.event_shape)}, but it returned batch {tuple(source.batch_shape)} and event "
+                f"{tuple(source.event_shape)}; expand it"
+            )
+        return source
+
+
+class _Descent(torch.autograd.Function):
+    """Zeros whose gradient lowers ``error``, also where the loss is turned into a reward by a minus sign."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(error: Tensor) -> Tensor:
+        return torch.zeros_like(error)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0].abs()

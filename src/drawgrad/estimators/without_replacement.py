@@ -1,0 +1,171 @@
+"""Each state at most once: sums over the most probable ones, and sets of samples without replacement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from drawgrad._checks import check_count, check_flag
+from drawgrad.estimators._base import SampleEstimator
+from drawgrad.estimators._configurations import Configurations
+from drawgrad.estimators._cost import Cost, sum_variables
+from drawgrad.estimators._discrete import discrete
+from drawgrad.estimators._inclusion import leave_one_out_ratios
+from drawgrad.estimators._registry import Kind, register
+from drawgrad.estimators._score import score_loss
+
+__all__ = ["RaoBlackwellScore", "UnorderedSet"]
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class RaoBlackwellScore(SampleEstimator):
+    r"""Rao-Blackwellized score function: an exact sum over the most probable states, and REINFORCE on the rest.
+
+    .. math:: \sum_{c \in C} f(c)\, \partial \pi_c / \partial \theta
+        + \rho\, f(D)\, \partial \log \pi_D / \partial \theta, \qquad
+        \rho = 1 - \sum_{c \in C} \pi_c, \quad D \sim \pi \text{ outside of } C
+
+    C holds the ``top`` most probable states. With several variables that share a cost, states are joint ones, and the
+    best of all K^N are found by a beam search, without making them all.
+
+    Estimates: the value sum_C pi f + rho f(D); the gradient above.
+    Requires: ``top`` evaluations and one a sample, no gradient of the cost. Where there are no more than ``top``
+    states, it is the exact sum over them, without samples.
+    Bias: none. Never more variance than REINFORCE of as many samples without a baseline; the gain is that of rho^2, and
+    it is small where no few states hold most of the probability.
+
+    Args:
+        samples: draws outside of C to average over.
+        top: number of states in C, from 1 on.
+        centred: whether the mean cost of C is subtracted from all costs in the gradient. That is worth it for costs far
+            from zero, and leaves the gradient unbiased.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import OneHotCategorical
+        >>> q = OneHotCategorical(logits=torch.tensor([3.0, 2.0, 0.0, -1.0], requires_grad=True))
+        >>> RaoBlackwellScore(top=2)(lambda z: z[..., 0] + 2 * z[..., 3], q, seed=0).backward()
+
+    References:
+        Liu, Regier, Tripuraneni, Jordan, McAuliffe. Rao-Blackwellized stochastic gradients for discrete distributions.
+        ICML 2019.
+    """
+
+    top: int = 1
+    centred: bool = False
+    unbiased: ClassVar[bool] = True
+    needs_cost_gradient: ClassVar[bool] = False
+    supports: ClassVar[frozenset[Kind]] = frozenset({"categorical", "binary"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count(self.top, "top", minimum=1)
+        check_flag(self.centred, "centred")
+
+    def evaluations(self, classes: int, variables: int) -> int:
+        """One for each of the ``top`` states and for each sample; or the number of states, if they are no more."""
+        states = classes**variables
+        return states if states <= self.top else self.top + self.samples
+
+    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
+        variable = discrete(q)
+        # The mode is the same whichever variables share a cost, and its cost tells which ones do.
+        mode = variable.code(Configurations.of(variable, 0).mode().reshape(variable.batch_shape))
+        first = cost(variable.encode(mode[None]))
+        space = Configurations.of(variable, first.dim() - 1)
+        chosen = space.number(mode)
+        top = min(self.top, space.states)
+        chosen = torch.cat([chosen, space.top(top - 1, chosen)], 1)
+        weights = space.log_prob(chosen).exp()
+        if top < space.states:
+            rest = (1 - weights.sum(1, keepdim=True)).clamp_min(0)
+            repeated = space.repeat(self.samples)
+            others = repeated.draw(1, chosen.repeat(self.samples, 1, 1), seed, 0)
+            others = others.reshape(self.samples, space.rows, -1).transpose(0, 1)
+            possible = space.log_prob(others) > -torch.inf
+            chosen = torch.cat([chosen, others], 1)
+            weights = torch.cat([weights, torch.where(possible, rest / self.samples, 0.0)], 1)
+        code = space.code(chosen)
+        costs = first if len(code) == 1 else torch.cat([first, cost(variable.encode(code[1:]))])
+        weights = space.by_cost(weights).to(costs.dtype)
+        score = sum_variables(variable.expand(len(code)).log_prob(code), costs)
+        signal = costs.detach()
+        if self.centred:
+            inside = weights[:top]
+            known = torch.where(inside == 0, 0.0, inside * signal[:top])
+            signal = signal - known.sum(0) / inside.sum(0)
+        return score_loss(costs, signal, score, weights)
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class UnorderedSet(SampleEstimator):
+    r"""Unordered set: a sample without replacement, in which each state counts by how surely it would be in it.
+
+    .. math:: \sum_{s \in S} \pi_s R(S, s)\, (f(s) - b_s)\, \partial \log \pi_s / \partial \theta, \qquad
+        R(S, s) = \frac{P(S \text{ given that } s \text{ came first})}{P(S)}, \qquad
+        b_s = \sum_{j \in S} \pi_j R(S, j \text{ given } s)\, f(j)
+
+    S is drawn by Gumbel-top-k. The baseline b_s is the same estimate of E[f], for which s counts as drawn first. With
+    several variables that share a cost, the states in S are joint ones, all different from each other, and a stochastic
+    beam search draws them from the K^N without making them all.
+
+    Estimates: the value sum_S pi_s R(S, s) f(s); the gradient above.
+    Requires: two states in the set at least, one evaluation for each, no gradient of the cost. Where there are no more
+    than ``samples`` states, the set holds them all, and value and gradient are exact.
+    Bias: none. No state is evaluated twice; where states are so many that this would not happen anyway, it is
+    :class:`LeaveOneOut`, at a larger price.
+
+    Args:
+        samples: size of the set, from 2 on.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import OneHotCategorical
+        >>> q = OneHotCategorical(logits=torch.tensor([0.5, 0.0, -0.5], requires_grad=True))
+        >>> loss = UnorderedSet(samples=3)(lambda z: (z * torch.arange(3.0)).sum(-1), q)  # all states: exact
+        >>> bool(torch.isclose(loss, q.probs @ torch.arange(3.0)))
+        True
+
+    References:
+        Kool, van Hoof, Welling. Estimating gradients for discrete random variables by sampling without replacement.
+        ICLR 2020.
+        Kool, van Hoof, Welling. Stochastic beams and where to find them. ICML 2019.
+    """
+
+    samples: int = 2
+    fewest_samples: ClassVar[int] = 2
+    unbiased: ClassVar[bool] = True
+    needs_cost_gradient: ClassVar[bool] = False
+    supports: ClassVar[frozenset[Kind]] = frozenset({"categorical", "binary"})
+
+    def evaluations(self, classes: int, variables: int) -> int:
+        """One for each state of the set."""
+        return int(min(self.samples, classes**variables))
+
+    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
+        variable = discrete(q)
+        # The first draw is the same whichever variables share a cost, and its cost tells which ones do.
+        drawn = variable.draw(seed)
+        first = cost(variable.encode(drawn[None]))
+        space = Configurations.of(variable, first.dim() - 1)
+        chosen = space.number(drawn)
+        size = min(self.samples, space.states)
+        chosen = torch.cat([chosen, space.draw(size - 1, chosen, seed, variable.rows)], 1)
+        code = space.code(chosen)
+        costs = torch.cat([first, cost(variable.encode(code[1:]))]) if size > 1 else first
+        p = space.log_prob(chosen).exp()
+        ratios, second = leave_one_out_ratios(p)
+        weights = space.by_cost(p * ratios)
+        # Rows of costs, like p: a state that cannot occur may have any cost.
+        known = costs.detach().reshape(size, space.rows).T.to(p.dtype)
+        known = torch.where(p == 0, 0.0, known)
+        baseline = ((p[:, None] * second) @ known[..., None])[..., 0]
+        signal = costs.detach() - space.by_cost(baseline).to(costs.dtype)
+        score = sum_variables(variable.expand(size).log_prob(code), costs)
+        return score_loss(costs, signal, score, weights)
