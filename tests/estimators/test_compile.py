@@ -1,0 +1,71 @@
+"""Compiled estimators: one graph, no recompilation over a schedule, the same numbers; and torch.func."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch._dynamo.utils import counters
+from torch.distributions import OneHotCategorical
+
+from drawgrad.estimators import ESTIMATORS, Estimator, Exact, ReinMax, STGumbelSoftmax
+from drawgrad.estimators._surrogate import SurrogateEstimator
+
+ONE_GRAPH = [Exact, *(cls for cls in ESTIMATORS.values() if issubclass(cls, SurrogateEstimator))]
+WEIGHTS = torch.linspace(-1, 1, 12)
+
+
+def step(estimator: Estimator, logits: Tensor, seed: int | Tensor = 3) -> Tensor:
+    q = OneHotCategorical(logits=logits, validate_args=False)
+    return estimator(lambda z: torch.tanh(z.flatten(-2) @ WEIGHTS) ** 2, q, seed=seed)
+
+
+def with_gradient(function: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    logits = torch.linspace(-1, 2, 60).reshape(5, 3, 4).requires_grad_()
+    loss = function(logits)
+    return loss.detach(), torch.autograd.grad(loss.sum(), logits)[0]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler() -> None:
+    torch.compiler.reset()
+    counters.clear()
+
+
+@pytest.mark.parametrize("cls", ONE_GRAPH)
+def test_is_one_graph(cls: type[Estimator]) -> None:
+    compiled = torch.compile(step, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(with_gradient(lambda x: compiled(cls(), x)), with_gradient(lambda x: step(cls(), x)))
+
+
+def test_generated_code_agrees() -> None:
+    compiled = torch.compile(step, fullgraph=True)
+    estimator, seed = ReinMax(tau=1.1, samples=2), torch.tensor(7)
+    found = with_gradient(lambda x: compiled(estimator, x, seed))
+    torch.testing.assert_close(found, with_gradient(lambda x: step(estimator, x, seed)))
+
+
+@pytest.mark.parametrize("cls", [ReinMax, STGumbelSoftmax])
+def test_a_schedule_does_not_compile_at_every_step(cls: type[ReinMax | STGumbelSoftmax]) -> None:
+    compiled = torch.compile(lambda tau, x: step(cls(tau=tau), x), fullgraph=True, backend="aot_eager")
+    for tau in (1.0, 0.9, 0.8, 0.7, 0.6):
+        found = with_gradient(lambda x, tau=tau: compiled(tau, x))
+        torch.testing.assert_close(found, with_gradient(lambda x, tau=tau: step(cls(tau=tau), x)))
+    # Once for the first number, once for any number.
+    assert counters["stats"]["unique_graphs"] == 2
+
+
+@pytest.mark.parametrize("cls", ONE_GRAPH)
+def test_is_differentiated_by_torch_func(cls: type[Estimator]) -> None:
+    logits = torch.linspace(-1, 2, 60).reshape(5, 3, 4)
+    found = torch.func.grad(lambda x: step(cls(), x).sum())(logits)
+    torch.testing.assert_close(found, with_gradient(lambda x: step(cls(), x))[1])
+
+
+def test_a_compiled_cost_is_recognised() -> None:
+    """The look for a path from the cost to the sample goes through a compiled part."""
+    decoder = torch.compile(lambda z: torch.tanh(z.flatten(-2) @ WEIGHTS) ** 2, backend="aot_eager")
+    q = OneHotCategorical(logits=torch.zeros(5, 3, 4, requires_grad=True))
+    assert ReinMax()(decoder, q, seed=3).requires_grad
