@@ -3,6 +3,9 @@ PYTHON ?= python3
 WORKERS ?= 2
 ARGS ?=
 
+# Threads that wait without spinning: on cores that other programs use too, spinning costs a factor of ten.
+export OMP_WAIT_POLICY := PASSIVE
+
 BIN := .venv/bin
 PINS := pyproject.toml constraints.txt
 
