@@ -1,0 +1,224 @@
+"""The score function minus a relaxed control variate that is trained on the variance: what REBAR and RELAX share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from drawgrad._checks import check_count, check_temperature
+from drawgrad.estimators._base import StatefulEstimator
+from drawgrad.estimators._cost import Cost, gradient_only, needs_gradient_of, sum_variables
+from drawgrad.estimators._coupled import learns, spread, with_gradient
+from drawgrad.estimators._discrete import Binary, Discrete, discrete
+from drawgrad.estimators._registry import Kind
+from drawgrad.functional import gumbel_noise, logistic_noise
+
+__all__ = ["ControlVariateEstimator", "RelaxedCost", "over_lead", "relaxed_cost"]
+
+FARTHEST = 1e30
+"""Scores are cut here: infinite ones, of classes that cannot occur, have no derivative for the temperature."""
+
+
+class ControlVariateEstimator(StatefulEstimator):
+    r"""Score function with a control variate c of the relaxed sample y = softmax(z / tau), z = l + noise.
+
+    .. math:: (f(D) - c(\tilde y)) (D - \pi) + \partial_l c(y) - \partial_l c(\tilde y)
+
+    The noise of y~ given D is coupled: y~ is the number y itself, and only their derivatives differ. So c is evaluated
+    once. With r_j = exp(z_j - z_D) the difference of the derivatives is
+
+    .. math:: a - \pi \textstyle\sum_j a_j, \qquad a = r \odot \partial_z c
+
+    The estimate is unbiased whatever c is, so the gradient of its variance for the parameters of c is that of its
+    square, which a single draw estimates. It is the gradient of the loss for these parameters.
+
+    Args:
+        samples: draws to average over.
+        tau: initial temperature, a number or a tensor that broadcasts to ``lead``.
+
+    Attributes:
+        log_tau: logarithm of the temperature, a parameter.
+    """
+
+    unbiased: ClassVar[bool] = True
+    supports: ClassVar[frozenset[Kind]] = frozenset({"categorical", "binary"})
+
+    def __init__(self, *, samples: int, tau: float | Tensor) -> None:
+        super().__init__()
+        check_count(samples, "samples", minimum=1)
+        check_temperature(tau, "the control variate is a relaxed cost; 0.5 is the default")
+        self.samples = samples
+        self.log_tau = nn.Parameter(torch.as_tensor(tau, dtype=torch.get_default_dtype()).detach().clone().log())
+
+    @property
+    def tau(self) -> Tensor:
+        """The present temperature."""
+        return self.log_tau.exp()
+
+    @abstractmethod
+    def control(self, cost: Cost, y: Tensor, costs: Tensor) -> tuple[Tensor, Tensor]:
+        """The control variate c(y), like ``costs``, and its derivative for y, like ``y``.
+
+        Both are differentiable for the parameters of this estimator, and for ``y`` if it requires a gradient.
+        """
+
+    def evaluations(self, classes: int, variables: int) -> int:
+        """The hard sample alone."""
+        return self.samples
+
+    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
+        variable = discrete(q)
+        drawn = variable.computed().expand(self.samples)
+        z = _perturbed(drawn, seed)
+        code = z > 0 if isinstance(drawn, Binary) else z.argmax(-1)
+        costs = cost(variable.encode(code))
+        if not learns(variable):
+            return costs.mean(0)
+        tau = over_lead(self.tau, "tau", costs, z)
+        y = drawn.squash(z.clamp(-FARTHEST, FARTHEST) / tau)
+        # Compiled code has no second derivatives.
+        control = torch.compiler.disable(self.control) if torch.compiler.is_compiling() else self.control
+        value, slope = control(cost, y.to(variable.logits.dtype), costs.detach())
+        along = drawn.jacobian(y, slope.to(y.dtype)) / tau
+        tied = _Tied(drawn, code, z)
+        gradient = tied.estimate(costs.detach() - value.detach(), along.detach())
+        loss = with_gradient(costs, gradient, variable.logits)
+        if not any(parameter.requires_grad for parameter in self.parameters()):
+            return loss
+        return loss + self._square(tied, gradient, value, along).to(loss.dtype)
+
+    def _square(self, tied: _Tied, gradient: Tensor, value: Tensor, along: Tensor) -> Tensor:
+        """Zeros of shape ``lead`` with the gradient of the squared estimate for the control variate's parameters.
+
+        A draw whose cost is not finite takes no part.
+        """
+        usable = sum_variables(gradient, value).isfinite()
+        of_value, of_slope = tied.adjoint(torch.where(spread(usable, gradient), gradient, 0.0))
+        terms = sum_variables(of_value, value) * value + sum_variables(of_slope * along, value)
+        return _Unsigned.apply(gradient_only(2 * terms.mean(0)))
+
+    def extra_repr(self) -> str:
+        """What the module prints of itself."""
+        return f"samples={self.samples}"
+
+
+class _Tied:
+    """The estimate as a linear map of (f(D) - c, dc/dz), for coupled noise, and the map's adjoint."""
+
+    def __init__(self, drawn: Discrete, code: Tensor, z: Tensor) -> None:
+        pi, hard = drawn.probs().detach(), drawn.encode(code)
+        self.score = hard - pi
+        self.binary = isinstance(drawn, Binary)
+        if self.binary:
+            # The difference of two classes' scores: 1 - P(b) (1 - exp(-|z|)).
+            self.pi = pi
+            self.ratio = 1 + torch.where(code, pi, 1 - pi) * torch.expm1(-z.abs())
+        else:
+            self.pi = pi
+            self.ratio = (z - z.gather(-1, code[..., None])).exp()
+
+    def estimate(self, rest: Tensor, along: Tensor) -> Tensor:
+        """The gradient for the logits."""
+        moved = self.ratio * along
+        if not self.binary:
+            moved = moved - self.pi * moved.sum(-1, keepdim=True)
+        return spread(rest.to(moved.dtype), moved) * self.score + moved
+
+    def adjoint(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Half the derivative of the squared gradient for c, still for each variable, and for dc/dz."""
+        if self.binary:
+            return -self.score * gradient, self.ratio * gradient
+        inner = (self.pi * gradient).sum(-1, keepdim=True)
+        return -self.score * gradient, self.ratio * (gradient - inner)
+
+
+def _perturbed(variable: Discrete, seed: Tensor) -> Tensor:
+    """Logits with noise, detached; the sample is where they are largest, or whether they are positive."""
+    logits = variable.logits.detach()
+    noise = logistic_noise if isinstance(variable, Binary) else gumbel_noise
+    return logits + noise(logits.shape, dtype=logits.dtype, device=logits.device, seed=seed)
+
+
+def over_lead(parameter: Tensor, name: str, costs: Tensor, like: Tensor) -> Tensor:
+    """A parameter that broadcasts to ``lead``, with the dimensions and in the dtype of ``like``."""
+    lead = costs.shape[1:]
+    shape = (1,) * (len(lead) - parameter.dim()) + tuple(parameter.shape)
+    if len(shape) != len(lead) or any(size not in (1, n) for size, n in zip(shape, lead, strict=True)):
+        raise ValueError(
+            f"{name} must broadcast to the loss, shape {tuple(lead)}, but its shape is {tuple(parameter.shape)}; "
+            f"make one {name} for all of it, a number, or one for each of its elements"
+        )
+    return parameter.to(like.dtype).reshape(1, *shape, *[1] * (like.dim() - len(lead) - 1))
+
+
+class _Unsigned(torch.autograd.Function):
+    """The identity, with a gradient that loses its sign: a maximised loss wants little variance as well."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0].abs()
+
+
+class RelaxedCost(NamedTuple):
+    """The cost at relaxed samples, differentiable for them and for nothing that the cost closes over.
+
+    Attributes:
+        value: shape ``(samples, *lead)``, zero where it is not finite.
+        slope: its derivative, like the samples, zero where it is not finite.
+        flaw: zeros, and NaN where something was not finite, like ``value``.
+    """
+
+    value: Tensor
+    slope: Tensor
+    flaw: Tensor
+
+
+def relaxed_cost(cost: Cost, y: Tensor, name: str) -> RelaxedCost:
+    """Evaluate the cost of relaxed samples ``y`` and its derivative; to second order if ``y`` requires a gradient."""
+    value, slope = _SecondOrder.apply(y, cost, name)
+    usable = value.isfinite() & sum_variables(slope, value).isfinite()
+    flaw = torch.zeros_like(value).masked_fill(~usable, torch.nan)
+    return RelaxedCost(_finite(value), _finite(slope), flaw)
+
+
+class _SecondOrder(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, cost: Cost, name: str) -> tuple[Tensor, Tensor]:
+        if not ctx.needs_input_grad[0]:
+            return cost.gradient(y, name)
+        with torch.enable_grad():
+            ctx.leaf = y.detach().requires_grad_()
+            value = cost(ctx.leaf)
+            slope = None
+            if value.requires_grad:
+                (slope,) = torch.autograd.grad(value.sum(), ctx.leaf, create_graph=True, allow_unused=True)
+        if slope is None:
+            raise ValueError(needs_gradient_of("cost", name))
+        ctx.name, ctx.value, ctx.slope = name, value, slope
+        return value.detach(), slope.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        # The slope of a linear cost is a constant.
+        order = 2 if ctx.slope.requires_grad else 1
+        outputs = (ctx.value, ctx.slope)[:order]
+        try:
+            (found,) = torch.autograd.grad(outputs, ctx.leaf, grads[:order], retain_graph=True)
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"{ctx.name} learns its temperature from second derivatives of the cost, and could not compute them; "
+                f"freeze the temperature with estimator.log_tau.requires_grad_(False) if the cost has none"
+            ) from error
+        return _finite(found), None, None
+
+
+def _finite(values: Tensor) -> Tensor:
+    return torch.where(values.isfinite(), values, 0.0)

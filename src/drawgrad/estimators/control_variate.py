@@ -1,0 +1,174 @@
+"""REBAR and RELAX: control variates for the score function that learn from the gradient's variance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from drawgrad._checks import check_count
+from drawgrad.estimators._control_variate import ControlVariateEstimator, over_lead, relaxed_cost
+from drawgrad.estimators._cost import Cost
+from drawgrad.estimators._registry import register
+
+__all__ = ["Rebar", "Relax"]
+
+
+@register
+class Rebar(ControlVariateEstimator):
+    r"""REBAR: the score function minus the cost of a relaxed sample.
+
+    .. math:: (f(D) - \eta f(\tilde y)) (D - \pi) + \eta\, \partial_l f(y) - \eta\, \partial_l f(\tilde y), \qquad
+        y = \mathrm{softmax}((l + G) / \tau), \quad D = \arg\max y
+
+    with y~ drawn given D. Its noise is coupled to that of y so that both are the same number, as in the authors' own
+    experiments, and only their derivatives differ: one evaluation of the relaxed cost serves for both.
+
+    Estimates: the value at the hard sample D; the gradient above.
+    Requires: a cost that is defined and differentiable between the corners of the simplex, two evaluations a sample;
+        twice differentiable, unless the temperature is frozen with ``estimator.log_tau.requires_grad_(False)``.
+    Bias: none.
+
+    ``eta`` and ``log_tau`` are parameters. Put ``estimator.parameters()`` into an optimizer, next to those of the model
+    or into one of its own: ``loss.backward()`` gives them the gradient of the variance (of the squared gradient for the
+    logits, summed over the variables and weighted by the size of the loss's own weight), and everything else the
+    gradient of the loss. Whoever does not optimise them uses them as they are.
+
+    Args:
+        samples: draws to average over.
+        tau: initial temperature, a number, or a tensor that broadcasts to the loss.
+        eta: initial weight of the control variate, likewise.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import Bernoulli
+        >>> logits, estimator = torch.zeros(3, requires_grad=True), Rebar()
+        >>> optimizer = torch.optim.Adam([logits, *estimator.parameters()], lr=0.01)
+        >>> loss = estimator(lambda b: ((b - 0.4) ** 2).sum(-1), Bernoulli(logits=logits))
+        >>> loss.backward()
+        >>> optimizer.step()
+        >>> sorted(estimator.state_dict())
+        ['eta', 'log_tau']
+
+    References:
+        Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein. REBAR: low-variance, unbiased gradient estimates for discrete
+        latent variable models. NeurIPS 2017.
+    """
+
+    needs_cost_gradient: ClassVar[bool] = True
+
+    def __init__(self, *, samples: int = 1, tau: float | Tensor = 0.5, eta: float | Tensor = 1.0) -> None:
+        super().__init__(samples=samples, tau=tau)
+        self.eta = nn.Parameter(torch.as_tensor(eta, dtype=torch.get_default_dtype()).detach().clone())
+
+    def evaluations(self, classes: int, variables: int) -> int:
+        """The hard sample and the relaxed one, for each sample."""
+        return 2 * self.samples
+
+    def control(self, cost: Cost, y: Tensor, costs: Tensor) -> tuple[Tensor, Tensor]:
+        relaxed = relaxed_cost(cost, y, type(self).__name__)
+        value = over_lead(self.eta, "eta", costs, costs) * relaxed.value + relaxed.flaw
+        return value, over_lead(self.eta, "eta", costs, y) * relaxed.slope
+
+
+@register
+class Relax(ControlVariateEstimator):
+    r"""RELAX: the score function minus a control variate that a network learns.
+
+    .. math:: (f(D) - c_\varphi(\tilde y)) (D - \pi) + \partial_l c_\varphi(y) - \partial_l c_\varphi(\tilde y), \qquad
+        y = \mathrm{softmax}((l + G) / \tau), \quad D = \arg\max y
+
+    with y~ drawn given D, coupled as in :class:`Rebar`.
+
+    Estimates: the value at the hard sample D; the gradient above.
+    Requires: one evaluation of the cost a sample and no gradient of it, and one evaluation of the network.
+    Bias: none, whatever the network computes.
+
+    The network and ``log_tau`` are trained like the parameters of :class:`Rebar`: put ``estimator.parameters()`` into
+    an optimizer. The default network, one layer of tanh units, begins as the constant zero, so the estimator begins as
+    the plain score function. Without ``features`` it is sized by the first call.
+
+    Args:
+        samples: draws to average over.
+        tau: initial temperature, a number, or a tensor that broadcasts to the loss.
+        network: maps relaxed samples, flattened to ``(samples, *lead, features)`` with ``features`` = N K for N
+            variables that share a cost (N for Bernoulli ones), to ``(samples, *lead, 1)``; twice differentiable. The
+            default network if None.
+        hidden: units of the default network.
+        features: size of the default network's input; found out by the first call if None.
+        seed: of the default network's initial weights.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import OneHotCategorical
+        >>> logits, estimator = torch.zeros(5, 2, 3, requires_grad=True), Relax(features=6)
+        >>> optimizer = torch.optim.Adam([logits, *estimator.parameters()], lr=0.01)
+        >>> loss = estimator(lambda z: z[..., 0].argmax(-1).float(), OneHotCategorical(logits=logits)).mean()
+        >>> loss.backward()
+        >>> optimizer.step()
+
+    References:
+        Grathwohl, Choi, Wu, Roeder, Duvenaud. Backpropagation through the void: optimizing control variates for
+        black-box gradient estimation. ICLR 2018.
+    """
+
+    needs_cost_gradient: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        *,
+        samples: int = 1,
+        tau: float | Tensor = 0.5,
+        network: Callable[[Tensor], Tensor] | None = None,
+        hidden: int = 10,
+        features: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(samples=samples, tau=tau)
+        check_count(hidden, "hidden", minimum=1)
+        if features is not None:
+            check_count(features, "features", minimum=1)
+        self.network = _perceptron(hidden, features, seed) if network is None else network
+
+    def control(self, cost: Cost, y: Tensor, costs: Tensor) -> tuple[Tensor, Tensor]:
+        y = y if y.requires_grad else y.requires_grad_()
+        x = y.flatten(costs.dim()) if y.dim() > costs.dim() else y[..., None]
+        weights = self.network.parameters() if isinstance(self.network, nn.Module) else ()
+        dtype = next((weight.dtype for weight in weights), x.dtype)
+        value = self.network(x.to(dtype)).to(x.dtype)
+        if value.shape != (*costs.shape, 1):
+            raise ValueError(
+                f"network must map shape {tuple(x.shape)}, (samples, *lead, features), to {(*costs.shape, 1)}, but it "
+                f"returned shape {tuple(value.shape)}; end it with a layer of one output"
+            )
+        (slope,) = torch.autograd.grad(value.sum(), y, create_graph=True)
+        return value[..., 0], slope
+
+
+def _perceptron(hidden: int, features: int | None, seed: int) -> nn.Module:
+    """One layer of tanh units, and an output that begins as zero."""
+    first = _SeededLinear(hidden, seed)
+    if features is not None:
+        first.initialize_parameters(torch.empty(0, features))
+    last = nn.utils.skip_init(nn.Linear, hidden, 1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(first, nn.Tanh(), last)
+
+
+class _SeededLinear(nn.LazyLinear):
+    """A linear layer, sized by its first input, whose weights do not come from the global generator."""
+
+    def __init__(self, features: int, seed: int) -> None:
+        self.seed = seed
+        super().__init__(features)
+
+    def reset_parameters(self) -> None:
+        if not self.has_uninitialized_params() and self.in_features:
+            generator = torch.Generator().manual_seed(self.seed)
+            bound = self.in_features**-0.5
+            with torch.no_grad():
+                for parameter in (self.weight, self.bias):
+                    parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
