@@ -68,7 +68,7 @@ def _register(relaxation: Relaxation) -> None:
 
     def sample_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         tau, kept = _kept(ctx)
-        tau_wanted = ctx.needs_input_grad[1]
+        tau_wanted = tau.requires_grad
         if ctx.hard and not tau_wanted:
             logits_gradient = relaxation.logits_vjp(grad, kept, tau, *ctx.draw)
             return logits_gradient, None, None, None, None, None

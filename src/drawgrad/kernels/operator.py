@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import custom_op
 
 __all__ = ["Operator"]
 
 TWINS = {"cpu": "drawgrad.kernels.cpu"}
 """Device type -> module of its twin, imported by the first call. The reference serves every other device."""
+
+
+LIBRARY = torch.library.Library("drawgrad", "FRAGMENT")
 
 
 class Operator:
@@ -29,35 +32,67 @@ class Operator:
         self, reference: Callable[..., Tensor], fake: Callable[..., Tensor], tau_at: int | None = None
     ) -> None:
         name = reference.__name__
-        self._definition = custom_op(f"drawgrad::{name}", reference, mutates_args=())
+        LIBRARY.define(name + torch.library.infer_schema(reference, mutates_args=()))
+        LIBRARY.impl(name, reference, "CompositeExplicitAutograd")
         for device, module in TWINS.items():
-            self._definition.register_kernel(device)(_twin(module, name))
-        self._definition.register_fake(fake)
+            LIBRARY.impl(name, _twin(module, name), device.upper())
+        torch.library.register_fake(f"drawgrad::{name}", fake, lib=LIBRARY)
         self._vmap = _vmap_rule(self, tau_at)
-        self._definition.register_vmap(self._vmap)
+        torch.library.register_vmap(f"drawgrad::{name}", self._vmap, lib=LIBRARY)
         self._call = getattr(torch.ops.drawgrad, name).default
         self._transformable: Any = None
 
     def differentiate(self, keep: Callable[..., None], backward: Callable[..., Any]) -> None:
         """Give the operator its derivative: ``keep(ctx, inputs, output)`` in forward, ``backward(ctx, grad)``."""
-        self._definition.register_autograd(backward, setup_context=keep)
-        # torch.func cannot see the derivative of a registered operator, only that of an autograd.Function.
+        name = self._call._schema.name.removeprefix("drawgrad::")
+        LIBRARY.impl(name, _autograd_kernel(self._call, keep, backward), "Autograd", with_keyset=True)
+        # torch.func sees no derivative below the dispatcher, only that of an autograd.Function which it meets itself.
         rules = {"forward": self._call, "setup_context": keep, "backward": backward, "vmap": self._vmap}
         members = {rule: staticmethod(function) for rule, function in rules.items()}
-        self._transformable = type(self._call.__name__, (torch.autograd.Function,), members)
+        self._transformable = type(name, (torch.autograd.Function,), members)
 
     def __call__(self, *args: Any) -> Tensor:
         """Call the operator, differentiably in eager code, in compiled code and under torch.func alike."""
         if self._transformable is not None and torch._C._are_functorch_transforms_active():
-            return self._transformable.apply(*args)
-        return self._call(*args)
+            return self._transformable.apply(*args)  # type: ignore[no-any-return]
+        return self._call(*args)  # type: ignore[no-any-return]
+
+
+def _autograd_kernel(call: Any, keep: Callable[..., None], backward: Callable[..., Any]) -> Callable[..., Tensor]:
+    """What the dispatcher calls when a gradient may be wanted.
+
+    ``torch.library.register_autograd`` would do the same, at twice the overhead of a small call.
+    """
+
+    def below(keyset: Any, args: tuple[Any, ...]) -> Tensor:
+        with torch._C._AutoDispatchBelowAutograd():
+            return call.redispatch(keyset & torch._C._after_autograd_keyset, *args)  # type: ignore[no-any-return]
+
+    class Node(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, keyset: Any, *args: Any) -> Tensor:  # type: ignore[override]
+            output = below(keyset, args)
+            keep(ctx, args, output)
+            return output
+
+        @staticmethod
+        def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+            return (None, *backward(ctx, grad))
+
+    def kernel(keyset: Any, *args: Any) -> Tensor:
+        if torch.is_grad_enabled() and torch._C._any_requires_grad(*args):
+            return Node.apply(keyset, *args)  # type: ignore[no-any-return,no-untyped-call]
+        return below(keyset, args)
+
+    return kernel
 
 
 def _twin(module: str, name: str) -> Callable[..., Tensor]:
-    def twin(*args: Any) -> Tensor:
-        return getattr(import_module(module), name)(*args)
+    @cache
+    def function() -> Callable[..., Tensor]:
+        return getattr(import_module(module), name)  # type: ignore[no-any-return]
 
-    return twin
+    return lambda *args: function()(*args)
 
 
 def _vmap_rule(operator: Callable[..., Tensor], tau_at: int | None) -> Callable[..., tuple[Tensor, int]]:

@@ -1,0 +1,96 @@
+"""Speed of the samplers on the CPU, each against torch's way to the same sample.
+
+The two sides alternate, so that whatever else the machine does falls on both; a speed-up is the median of the ratios of
+neighbouring runs.
+
+Run: ``python -m benchmarks.sampler_speed``
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from benchmarks._record import Measurement, median_of, write
+from drawgrad.functional import gumbel_max, gumbel_softmax
+
+__all__ = ["main"]
+
+SHAPES = {(8192, 1024): 15, (256, 32000): 15, (65536, 16): 51, (2000, 10): 501}
+"""Rows x classes, and how often a pair is repeated."""
+
+Sampler = Callable[..., Tensor]
+
+
+def side_by_side(
+    case: str, baseline: Callable[[], object], ours: Callable[[], object], pairs: int
+) -> list[Measurement]:
+    """Times of both and their ratio, in alternation after two warm-up pairs."""
+    times = [(seconds(baseline), seconds(ours)) for _ in range(pairs + 2)][2:]
+    return [
+        median_of(case, "torch", (1e3 * b for b, _ in times), "ms"),
+        median_of(case, "drawgrad", (1e3 * o for _, o in times), "ms"),
+        median_of(case, "speed-up", (b / o for b, o in times), "x"),
+    ]
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def forward_and_backward(sampler: Sampler, logits: Tensor, gradient: Tensor, hard: bool) -> Callable[[], object]:
+    """A call that draws a sample and takes the gradient for its logits."""
+    leaf = logits.clone().requires_grad_()
+    return lambda: torch.autograd.grad(sampler(leaf, hard=hard), leaf, gradient)
+
+
+def measure() -> list[Measurement]:
+    """All cells of the record."""
+    cells = []
+    torch_sampler: Sampler = torch.nn.functional.gumbel_softmax
+    for (rows, classes), pairs in SHAPES.items():
+        logits, gradient = torch.randn(2, rows, classes)
+        name = f"{rows} x {classes}"
+        cells += side_by_side(
+            f"{name}, forward", lambda x=logits: torch_sampler(x), lambda x=logits: gumbel_softmax(x), pairs
+        )
+        for hard in (False, True):
+            baseline, ours = (
+                forward_and_backward(sampler, logits, gradient, hard) for sampler in (torch_sampler, gumbel_softmax)
+            )
+            cells += side_by_side(f"{name}, forward + backward, {'hard' if hard else 'soft'}", baseline, ours, pairs)
+        if classes == 32000:
+            cells += side_by_side(
+                f"{name}, index (multinomial of softmax)",
+                lambda x=logits: torch.multinomial(x.softmax(-1), 1),
+                lambda x=logits: gumbel_max(x),
+                pairs,
+            )
+    return cells
+
+
+def main() -> None:
+    """Measure and write the record."""
+    start = time.perf_counter()
+    cells = measure()
+    path = write(
+        "sampler-speed",
+        title="Gumbel-Softmax in float32 against torch.nn.functional.gumbel_softmax, rows x classes",
+        measurements=cells,
+        spread="half the interquartile range",
+        command="python -m benchmarks.sampler_speed",
+        seconds=time.perf_counter() - start,
+    )
+    for cell in cells:
+        print(f"{cell.case:45} {cell.quantity:10} {cell.value:10.3f} +- {cell.spread:.3f} {cell.unit}")
+    print(path)
+
+
+if __name__ == "__main__":
+    main()
