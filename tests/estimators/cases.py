@@ -3,32 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from types import MappingProxyType
 
-from drawgrad.estimators import ESTIMATORS, Estimator
+from torch import nn
 
-__all__ = ["CASES", "Case"]
+from drawgrad.estimators import ESTIMATORS, Estimator, MovingAverage, Nvil
+from tests.estimators.networks import MeanFeature, flatter
+
+__all__ = ["CASES", "CONFIGURATIONS", "Case"]
 
 Case = tuple[str, Callable[[], Estimator]]
 
 # An estimator that is not named here is checked with its defaults; one that has none must be named.
 CONFIGURATIONS: Mapping[str, list[dict[str, object]]] = MappingProxyType(
     {
+        "CategoricalDisArm": [{}, {"tree": "stick", "samples": 2}],
+        "DisArm": [{}, {"samples": 3}],
         "GumbelSoftmax": [{}, {"samples": 3, "tau": 0.5}],
+        "IndeCateR": [{}, {"samples": 2}],
+        "LeaveOneOut": [{}, {"samples": 4}],
+        "RaoBlackwellScore": [{}, {"top": 2, "samples": 2, "centred": True}],
+        "Rebar": [{}, {"samples": 2}],
+        "Reinforce": [
+            {},
+            {"baseline": MovingAverage(), "samples": 3},
+            {"baseline": Nvil(MeanFeature())},
+            {"antithetic": True, "samples": 2},
+            {"proposal": flatter},
+        ],
+        "Relax": [{}, {"samples": 2}],
         "STGumbelSoftmax": [{}, {"samples": 3, "tau": 0.5}],
         "StraightThrough": [{}, {"samples": 3}],
+        "UnorderedSet": [{}, {"samples": 3}],
     }
 )
 
 
 def _label(name: str, options: dict[str, object]) -> str:
-    return f"{name}({', '.join(f'{key}={value}' for key, value in options.items())})"
+    return f"{name}({', '.join(f'{key}={_word(value)}' for key, value in options.items())})"
+
+
+def _word(value: object) -> object:
+    return type(value).__name__ if isinstance(value, nn.Module) else getattr(value, "__name__", value)
 
 
 def _cases() -> list[Case]:
     # A fresh object for each check: some estimators have a state.
     return [
-        (_label(name, options), lambda cls=cls, options=options: cls(**options))
+        (_label(name, options), lambda cls=cls, options=options: cls(**deepcopy(options)))
         for name, cls in ESTIMATORS.items()
         for options in CONFIGURATIONS.get(name, [{}])
     ]

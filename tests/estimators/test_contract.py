@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from torch.distributions import Bernoulli, Distribution, Independent, OneHotCate
 
 from drawgrad import estimators
 from drawgrad.estimators import ESTIMATORS, Estimator, Exact
+from tests.estimators.bounds import exact_objective
 from tests.estimators.cases import CASES, CONFIGURATIONS, Case
 from tests.estimators.problems import GRID, Gradients, Problem
 from tests.estimators.scores import PlainScore, WrongParameters, WrongScore
@@ -58,7 +60,9 @@ def assert_unbiased(found: Gradients, exact: Gradients) -> None:
 
 def assert_right_for_hard_samples(found: Gradients, exact: Gradients) -> None:
     """What does not depend on the estimator, as long as the cost sees samples of q: value and closed-over gradients."""
-    assert_mean(found.value, exact.value, resolution=RESOLUTION * found.value.std().item())
+    # Exact values do not vary, so their own standard deviation is no scale for them.
+    scale = max(found.value.std().item(), 1e-9)
+    assert_mean(found.value, exact.value, resolution=RESOLUTION * scale)
     assert_mean(found.parameters, exact.parameters, resolution=RESOLUTION * exact.parameters.abs().max().item())
 
 
@@ -102,7 +106,12 @@ class TestTheList:
 class TestGradient:
     @each(GRID, lambda estimator: estimator.unbiased and samples(estimator))
     def test_of_an_unbiased_estimator_has_the_exact_mean(self, make: Make, problem: Problem) -> None:
-        assert_unbiased(problem.estimates(make(), DRAWS), problem.exact())
+        exact = exact_objective(make(), problem)
+        for draws in (DRAWS // 16, DRAWS // 4):
+            # Whether draws suffice depends on their variance alone, so that a second look is no second chance.
+            with contextlib.suppress(Underpowered):
+                return assert_unbiased(problem.estimates(make(), draws), exact)
+        return assert_unbiased(problem.estimates(make(), DRAWS), exact)
 
     @each(BEYOND, lambda estimator: not estimator.unbiased and getattr(estimator, "tau", 1.0) == 1.0)
     def test_of_a_biased_estimator_has_not(self, make: Make, problem: Problem) -> None:
@@ -259,18 +268,17 @@ class TestCall:
 
     @each()
     def test_compiled_and_eager_agree(self, make: Make, problem: Problem) -> None:
-        estimator = make()
         parameters = problem.parameters
 
-        def step(logits: Tensor, seed: Tensor) -> Tensor:
+        def step(estimator: Estimator, logits: Tensor, seed: Tensor) -> Tensor:
             family = Bernoulli if problem.binary else OneHotCategorical
             q = family(logits=logits, validate_args=False)
             return estimator(lambda z: problem.cost(z, parameters), q, seed=seed)
 
         torch.compiler.reset()
         logits = problem.logits.expand(5, *problem.logits.shape).clone().requires_grad_()
-        eager = step(logits, torch.tensor(3))
-        compiled = torch.compile(step, backend="aot_eager")(logits, torch.tensor(3))
+        eager = step(make(), logits, torch.tensor(3))
+        compiled = torch.compile(step, backend="aot_eager")(make(), logits, torch.tensor(3))
         torch.testing.assert_close(compiled, eager)
         torch.testing.assert_close(
             torch.autograd.grad(compiled.sum(), logits)[0], torch.autograd.grad(eager.sum(), logits)[0]

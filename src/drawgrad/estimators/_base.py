@@ -37,12 +37,15 @@ class Estimator(ABC):
         needs_cost_gradient: whether the cost must be differentiable in ``z``.
         supports: the kinds of ``q`` that it takes.
         hard: whether the cost sees exact samples of ``q`` alone; if not, the value is that of a relaxation.
+        multi_sample_bound: whether value and gradient are those of -log mean exp(-cost) over several samples, in place
+            of the expectation.
     """
 
     unbiased: ClassVar[bool]
     needs_cost_gradient: ClassVar[bool]
     supports: ClassVar[frozenset[Kind]]
     hard: ClassVar[bool] = True
+    multi_sample_bound: ClassVar[bool] = False
 
     @abstractmethod
     def evaluations(self, classes: int, variables: int) -> int:

@@ -69,15 +69,15 @@ class Configurations:
 
     def number(self, code: Tensor) -> Tensor:
         """The configuration of a code of shape ``batch_shape``, shape ``(rows, 1, n)``."""
-        return code.long().reshape(self.rows, 1, -1)
+        return code.long().reshape(self.rows, 1, self.log_pi.shape[1])
 
     def code(self, chosen: Tensor) -> Tensor:
         """Codes of configurations ``(rows, count, n)``, shape ``(count, *batch)``."""
-        return self.variable.code(chosen.transpose(0, 1).reshape(-1, *self.variable.batch_shape))
+        return self.variable.code(chosen.transpose(0, 1).reshape(chosen.shape[1], *self.variable.batch_shape))
 
     def by_cost(self, values: Tensor) -> Tensor:
         """Values ``(rows, count)`` in the shape of costs, ``(count, *lead)``."""
-        return values.T.reshape(-1, *self.variable.batch_shape[: self.lead])
+        return values.T.reshape(values.shape[1], *self.variable.batch_shape[: self.lead])
 
     def log_prob(self, chosen: Tensor) -> Tensor:
         """Log-probabilities of configurations ``(rows, count, n)``, float64, shape ``(rows, count)``."""
@@ -120,7 +120,7 @@ class Configurations:
                 )
                 row_offset += rows * extended.shape[1]
                 scores = _given_largest(extended + noise, ranks[..., None])
-            ranks, place = scores.flatten(1).topk(min(width, extended[0].numel() if rows else 0))
+            ranks, place = scores.flatten(1).topk(min(width, extended.shape[1] * classes))
             log_p = extended.flatten(1).gather(1, place)
             prefix = chosen.gather(1, (place // classes)[..., None].expand(-1, -1, n))
             chosen = torch.cat([prefix, (place % classes)[..., None]], -1)

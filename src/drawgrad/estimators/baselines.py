@@ -195,7 +195,7 @@ class Nvil(Baseline):
                 f"{type(q).__name__}; say what it sees with `with baseline.given(x):` around the call"
             )
         p = discrete(q).probs().detach()
-        features = p.reshape(*p.shape[:lead], -1)
+        features = p.flatten(lead) if p.dim() > lead else p[..., None]
         return features.to(next((weight.dtype for weight in self.network.parameters()), p.dtype))
 
 

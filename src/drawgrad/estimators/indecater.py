@@ -73,7 +73,7 @@ class IndeCateR(SampleEstimator):
         changed = (number[:, None, None] + moves) % variable.classes
         by_class = costs[:, None, None].expand(-1, shared, -1, *lead)
         if others and shared:
-            states = variable.code(changed.reshape(-1, *variable.batch_shape))
+            states = variable.code(changed.reshape(self.samples * shared * others, *variable.batch_shape))
             found = cost(variable.encode(states)).reshape(self.samples, shared, others, *lead)
             by_class = torch.cat([by_class, found], 2)
         # From (samples, n, k, *lead) to (samples, *lead, n, k), like the probabilities.

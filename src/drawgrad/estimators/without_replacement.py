@@ -86,7 +86,7 @@ class RaoBlackwellScore(SampleEstimator):
             rest = (1 - weights.sum(1, keepdim=True)).clamp_min(0)
             repeated = space.repeat(self.samples)
             others = repeated.draw(1, chosen.repeat(self.samples, 1, 1), seed, 0)
-            others = others.reshape(self.samples, space.rows, -1).transpose(0, 1)
+            others = others.reshape(self.samples, space.rows, chosen.shape[2]).transpose(0, 1)
             possible = space.log_prob(others) > -torch.inf
             chosen = torch.cat([chosen, others], 1)
             weights = torch.cat([weights, torch.where(possible, rest / self.samples, 0.0)], 1)
