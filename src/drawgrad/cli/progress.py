@@ -29,7 +29,7 @@ class Display:
         self._task: Any = None
         self._first_step: int | None = None
         self._first_seconds = 0.0
-        self._shown = -1
+        self._shown = 0
 
     def __enter__(self) -> Display:
         if self.console.is_terminal:
@@ -67,7 +67,7 @@ class Display:
             self._bar.update(self._task, completed=done, detail=detail())
             return
         tenth = done * LINES // total
-        if tenth != self._shown and done:
+        if tenth != self._shown:
             self.console.print(f"{what} {done}/{total}  {detail()}", highlight=False)
         self._shown = tenth
 

@@ -45,7 +45,7 @@ def train(context: click.Context, /, out: Path | None, resume: bool, **settings:
     from drawgrad.studies.training import Interrupted, NotFinite
 
     try:
-        config = TrainConfig(**settings)
+        config = TrainConfig(**{name: value for name, value in settings.items() if value is not None})
         if resume and out is None:
             raise UserError("train", "--resume needs the folder of the run; give it with --out")
         folder = RunFolder(out or _new_folder(config))
@@ -88,16 +88,28 @@ def _run(config: TrainConfig, folder: RunFolder, resume: bool, given: set[str]) 
         return
     select_device(config.device)
     images = load(config.data, Path(config.data_dir) if config.data_dir else None)
-    config = config.resolved(len(images.train))
     if not resume:
         folder.begin(config)
-    with _plain_warnings(console), Display(console) as display:
+    with _threads(config.threads), _plain_warnings(console), Display(console) as display:
         with _stop_on_signal() as stop:
             trained = train_vae(config, images, folder, listener=display.step, stop=stop)
         results = measure(trained, folder, listener=lambda done: display.images(done, len(trained.test)))
     draw_figure(trained, images, folder.metrics, folder.figure, results)
     console.print(results_table(config, results))
     click.echo(f"Figure: {folder.figure}")
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """That many threads on the CPU, or as many as torch likes."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -11,8 +11,15 @@ from typing import Any
 
 __all__ = ["ConfigError", "TrainConfig", "option_name"]
 
-VARIABLES = {"categorical": 20, "bernoulli": 200, "gaussian": 20}
-EPOCHS = {"digits": 400, "mnist": 100, "binarized-mnist": 100}
+# On images of 64 pixels a second thread saves nothing, and costs a lot where another process wants its core. At a
+# higher temperature their decoder learns to read the shades of relaxed samples, which hard ones do not have.
+SMALL = {"epochs": 400, "lr": 3e-3, "tau": 0.5, "tau_min": 0.2, "threads": 1}
+LARGE = {"epochs": 100, "lr": 1e-3, "tau": 1.0, "tau_min": 0.5}
+USUAL: dict[str, dict[str, dict[str, Any]]] = {
+    "data": {"digits": SMALL, "mnist": LARGE, "binarized-mnist": LARGE},
+    "latent": {"categorical": {"variables": 20}, "bernoulli": {"variables": 200}, "gaussian": {"variables": 20}},
+}
+"""What suits a data set, found on its validation images, and a kind of code: it fills in what is not given."""
 
 
 class ConfigError(ValueError):
@@ -75,37 +82,41 @@ def _setting(
     return field(default=default, metadata=rule)
 
 
+def _usual(name: str) -> str:
+    return f"[default: {SMALL[name]} for digits, {LARGE[name]} else]"
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """What defines a training run: two runs with equal settings on one machine end with the same weights.
 
-    A setting of None is chosen from the others; :meth:`resolved` fills it in.
+    What is not given is filled in from what suits the data and the kind of code.
 
     Raises:
         ConfigError: If a setting breaks its rule.
 
     Example:
-        >>> TrainConfig(latent="bernoulli").resolved(train_images=1399).variables
+        >>> TrainConfig(latent="bernoulli").variables
         200
     """
 
-    data: str = _setting("digits", "Data", "images to train on", choices=("digits", "mnist", "binarized-mnist"))
+    data: str = _setting("digits", "Data", "images to train on", choices=tuple(USUAL["data"]))
     data_dir: str | None = _setting(
         None, "Data", "folder with the data files, instead of a download into a cache", moves=True
     )
     batch_size: int = _setting(100, "Data", "images a step", low=1)
 
     latent: str = _setting(
-        "categorical", "Model", "what the code of an image is made of", choices=("categorical", "bernoulli", "gaussian")
+        "categorical", "Model", "what the code of an image is made of", choices=tuple(USUAL["latent"])
     )
-    variables: int | None = _setting(None, "Model", "latent variables  [default: 20; 200 for bernoulli]", low=1)
+    variables: int = _setting(None, "Model", "latent variables  [default: 20; 200 for bernoulli]", low=1)
     categories: int = _setting(10, "Model", "classes of a categorical variable", low=2)
     hidden: int = _setting(200, "Model", "units of the hidden layer on either side", low=1)
     prior: str = _setting("learned", "Model", "prior of the code", choices=("learned", "uniform"))
 
     hard: bool = _setting(False, "Gradient", "straight-through: hard samples forward, relaxed ones backward")
-    tau: float = _setting(1.0, "Gradient", "temperature at the start", positive=True)
-    tau_min: float = _setting(0.5, "Gradient", "lowest temperature", positive=True)
+    tau: float = _setting(None, "Gradient", f"temperature at the start  {_usual('tau')}", positive=True)
+    tau_min: float = _setting(None, "Gradient", f"lowest temperature  {_usual('tau_min')}", positive=True)
     tau_rate: float | None = _setting(
         None, "Gradient", "decay of the temperature a step  [default: reaches the lowest after 3/4 of the run]", low=0.0
     )
@@ -114,24 +125,27 @@ class TrainConfig:
     free_bits: float = _setting(0.0, "Gradient", "nats of KL a latent variable may spend for free", low=0.0)
 
     optimizer: str = _setting("adam", "Optimization", "update rule", choices=("adam", "sgd"))
-    lr: float = _setting(1e-3, "Optimization", "learning rate", positive=True)
+    lr: float = _setting(None, "Optimization", f"learning rate  {_usual('lr')}", positive=True)
     momentum: float = _setting(0.9, "Optimization", "momentum of sgd", low=0.0, high=1.0)
-    epochs: int | None = _setting(
-        None,
-        "Optimization",
-        f"passes over the images  [default: {EPOCHS['digits']} for digits, {EPOCHS['mnist']} else]",
-        low=1,
-    )
+    epochs: int = _setting(None, "Optimization", f"passes over the images  {_usual('epochs')}", low=1)
     seed: int = _setting(0, "Optimization", "seed of all randomness", low=0, high=2**63 - 1)
 
     test_samples: int = _setting(1000, "Measurement", "samples an image for the bound on the test set", low=1)
     checkpoint_every: int = _setting(500, "Measurement", "steps between checkpoints", low=1)
 
     device: str = _setting("cpu", "Machine", "torch device: cpu, cuda, cuda:1, ...")
-    threads: int | None = _setting(None, "Machine", "threads on the CPU  [default: torch's choice]", low=1)
+    threads: int | None = _setting(
+        None, "Machine", "threads on the CPU  [default: 1 for digits, torch's choice else]", low=1
+    )
 
     def __post_init__(self) -> None:
-        for setting in dataclasses.fields(self):
+        settings = {setting.name: setting for setting in dataclasses.fields(self)}
+        for name, suits in USUAL.items():
+            _check(settings[name], getattr(self, name))
+            for other, value in suits[getattr(self, name)].items():
+                if getattr(self, other) is None:
+                    object.__setattr__(self, other, self._bounded(other, value))
+        for setting in settings.values():
             _check(setting, getattr(self, setting.name))
         if self.tau_min > self.tau:
             raise ConfigError(
@@ -139,14 +153,15 @@ class TrainConfig:
                 "tau_min",
             )
 
-    def resolved(self, train_images: int) -> TrainConfig:
-        """The same settings with every None that depends on other settings filled in."""
-        epochs = self.epochs or EPOCHS[self.data]
-        steps = epochs * math.ceil(train_images / self.batch_size)
-        rate = math.log(self.tau / self.tau_min) / (0.75 * steps) if self.tau_rate is None else self.tau_rate
-        return dataclasses.replace(
-            self, epochs=epochs, tau_rate=rate, variables=self.variables or VARIABLES[self.latent]
-        )
+    def _bounded(self, name: str, value: Any) -> Any:
+        """A usual value that gives way to a temperature that was given."""
+        match name:
+            case "tau" if self.tau_min is not None:
+                return max(value, self.tau_min)
+            case "tau_min":
+                return min(value, self.tau)
+            case _:
+                return value
 
     def to_json(self) -> str:
         """The settings as the text of `config.json`."""
@@ -177,15 +192,13 @@ class TrainConfig:
 def _check(setting: dataclasses.Field[Any], value: Any) -> None:
     rule = setting.metadata
     if value is None:
-        if setting.default is not None:
-            raise ConfigError("must be given, but it is None; leave it out for its default", setting.name)
         return
     if rule["choices"] and value not in rule["choices"]:
         raise ConfigError(f"must be one of {', '.join(rule['choices'])}, but it is {value!r}; choose one", setting.name)
+    example = next(number for number in (setting.default, LARGE.get(setting.name), rule["low"]) if number is not None)
     if rule["positive"] and not (value > 0 and math.isfinite(value)):
-        raise ConfigError(f"must be positive and finite, but it is {value}; try {setting.default}", setting.name)
+        raise ConfigError(f"must be positive and finite, but it is {value}; try {example}", setting.name)
     if rule["low"] is not None and not (value >= rule["low"] and math.isfinite(value)):
-        example = rule["low"] if setting.default is None else setting.default
         raise ConfigError(f"must be at least {rule['low']}, but it is {value}; try {example}", setting.name)
     if rule["high"] is not None and not value <= rule["high"]:
-        raise ConfigError(f"must be at most {rule['high']}, but it is {value}; try {setting.default}", setting.name)
+        raise ConfigError(f"must be at most {rule['high']}, but it is {value}; try {example}", setting.name)

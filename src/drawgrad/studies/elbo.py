@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from drawgrad._typing import Float, Int, Tensor
@@ -17,10 +19,12 @@ VALID_SEED = 20160816
 """Seed of the binarization and the samples of the validation: the same in every run, so that runs compare."""
 
 
-def temperature_schedule(config: TrainConfig) -> Schedule:
-    """The temperature over the steps, of a resolved configuration."""
-    assert config.tau_rate is not None
-    return exponential(config.tau, config.tau_rate, floor=config.tau_min, every=config.tau_every)
+def temperature_schedule(config: TrainConfig, steps: int) -> Schedule:
+    """The temperature over a run of that many steps."""
+    rate = config.tau_rate
+    if rate is None:
+        rate = math.log(config.tau / config.tau_min) / (0.75 * steps)
+    return exponential(config.tau, rate, floor=config.tau_min, every=config.tau_every)
 
 
 def kl_weight_schedule(config: TrainConfig) -> Schedule:
@@ -34,14 +38,15 @@ class VAETask:
     Args:
         model: The autoencoder, on the device where it is trained.
         images: Grey images are binarized anew at every step; those of the validation once and for all.
-        config: The resolved settings.
+        config: The settings.
+        steps: The length of the run, over which the temperature falls.
     """
 
-    def __init__(self, model: VAE, images: Images, config: TrainConfig) -> None:
+    def __init__(self, model: VAE, images: Images, config: TrainConfig, steps: int) -> None:
         device = model.mean.device
         self.model = model
         self.examples = len(images.train)
-        self.tau = temperature_schedule(config)
+        self.tau = temperature_schedule(config, steps)
         self.kl_weight = kl_weight_schedule(config)
         self.hard = config.hard
         self.free_bits = config.free_bits
@@ -54,7 +59,7 @@ class VAETask:
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The negative bound of a batch, with a weighted and freed KL; the measures are of the plain bound."""
         latent = self.model.latent
-        x = binarize(self._train[rows], self._levels, generator)
+        x = binarize(self._train.index_select(0, rows), self._levels, generator)
         q, p = self.model.posterior(x), self.model.prior()
         z = latent.sample(q, self.tau(step), self.hard, generator)
         cost = self.model.cost(z, x).mean()

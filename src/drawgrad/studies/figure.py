@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,22 +12,23 @@ from drawgrad._typing import Float, Tensor
 from drawgrad.studies.checkpoint import write_atomically
 from drawgrad.studies.data import Images
 from drawgrad.studies.journal import read_metrics
-from drawgrad.studies.latents import CategoricalLatent
 from drawgrad.studies.train_vae import TrainedVAE
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
+    from matplotlib.figure import Figure
 
 __all__ = ["draw_figure"]
 
-INK = "#1f2430"
-FADED = "#8a8f9c"
-TRAIN, VALID, HEAT = "#9aa7c7", "#d1495b", "#2e5aac"
+WIDTH, HEIGHT = 13.0, 8.7
+"""Inches; so are all positions below, from the top left corner."""
+INK, FADED, RULE = "#1f2430", "#7b8190", "#e4e6ec"
+TRAIN, VALID, TEST = "#7d94c4", "#d1495b", "#3c7a57"
+BLUES = ["#ffffff", "#b4c8ec", "#3f6bbd", "#14275a"]
 DRAW_SEED = 7
 TEMPERATURES = (2.0, 0.5, 0.1)
-"""Nearly uniform, the usual one, nearly one-hot."""
+"""Nearly uniform, usual, nearly one-hot."""
 
 
 @torch.no_grad()
@@ -46,26 +48,51 @@ def draw_figure(trained: TrainedVAE, images: Images, metrics: Path, target: Path
 
     with rc_context(_style()):
         # Made without pyplot: no global figure, no display, safe in any thread.
-        figure = Figure(figsize=(13, 8.4), layout="constrained")
+        figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="white")
         FigureCanvasAgg(figure)
+        page = _Page(figure)
         config = trained.config
-        figure.suptitle(
-            f"{config.data}, {config.latent} code: log p(x) ≥ {results['test_bound']:.2f} ± "
-            f"{results['test_bound_error']:.2f} nats on the test images ({results['test_samples']} samples)",
-            fontsize=14,
-            fontweight="bold",
-            x=0.01,
-            ha="left",
+        bound = f"{results['test_bound']:.2f} ± {results['test_bound_error']:.2f}"
+        page.text(0.4, 0.3, f"drawgrad train: {config.data}, {config.latent} code", fontsize=15, fontweight="bold")
+        page.text(
+            0.4, 0.62, f"test bound on log p(x): {bound} nats with {results['test_samples']} hard samples an image"
         )
-        top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.25], hspace=0.06)
-        left, right = top.subfigures(1, 2, width_ratios=[1.35, 1], wspace=0.04)
-        _reconstructions(left, trained, images)
-        _samples(right, trained, images)
-        curves, usage, draws = bottom.subfigures(1, 3, width_ratios=[1.25, 0.85, 1.35], wspace=0.04)
-        _curves(curves, read_metrics(metrics))
-        _usage(usage, trained, results)
-        _draws(draws, trained, images)
+        _reconstructions(page, trained, images)
+        _samples(page, trained, images)
+        _curves(page, read_metrics(metrics), results)
+        _usage(page, trained, results)
+        _draws(page, trained, images)
         write_atomically(target, lambda part: figure.savefig(part, format="png", dpi=110))
+
+
+@dataclass(frozen=True)
+class _Page:
+    """A figure on which everything has its place in inches from the top left corner."""
+
+    figure: Figure
+
+    def text(self, x: float, y: float, text: str, **options: Any) -> None:
+        """Write text, centred on the height `y`."""
+        self.figure.text(x / WIDTH, 1 - y / HEIGHT, text, va="center", **options)
+
+    def panel(self, x: float, y: float, title: str, note: str) -> None:
+        """Write the heading of a panel."""
+        self.text(x, y, title, fontsize=11, fontweight="bold")
+        self.text(x, y + 0.23, note, fontsize=8.5, color=FADED)
+
+    def axes(self, x: float, y: float, width: float, height: float, **options: Any) -> Axes:
+        """Add axes."""
+        return self.figure.add_axes((x / WIDTH, 1 - (y + height) / HEIGHT, width / WIDTH, height / HEIGHT), **options)
+
+    def picture(
+        self, x: float, y: float, width: float, height: float, values: np.ndarray, cmap: Any = "gray_r", frame: str = ""
+    ) -> None:
+        """Show numbers from 0 (white) to 1 (dark); with the colour of a frame, stretched to the place."""
+        axes = self.axes(x, y, width, height)
+        axes.imshow(values, vmin=0, vmax=1, cmap=cmap, interpolation="nearest", aspect="auto" if frame else "equal")
+        axes.set(xticks=[], yticks=[])
+        for spine in axes.spines.values():
+            spine.set(visible=bool(frame), color=frame or INK)
 
 
 def _style() -> Any:
@@ -77,15 +104,7 @@ def _style() -> Any:
         "axes.edgecolor": FADED,
         "xtick.color": INK,
         "ytick.color": INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 10,
     }
-
-
-def _title(part: SubFigure, title: str, note: str) -> None:
-    part.suptitle(f"{title}\n", x=0.02, ha="left", fontsize=11, fontweight="bold")
-    part.text(0.02, 0.915, note, fontsize=8.5, color=FADED, va="top")
 
 
 def _tiles(pictures: Float[Tensor, "pictures pixels"], images: Images, columns: int) -> np.ndarray:
@@ -96,130 +115,150 @@ def _tiles(pictures: Float[Tensor, "pictures pixels"], images: Images, columns: 
     return tiles.permute(0, 2, 1, 3).reshape(tiles.shape[0] * tiles.shape[2], -1)[:-gap, :-gap].numpy()
 
 
-def _show(axes: Axes, picture: np.ndarray, **options: Any) -> None:
-    axes.imshow(picture, vmin=0, vmax=1, **({"cmap": "gray_r", "interpolation": "nearest"} | options))
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def _reconstructions(part: SubFigure, trained: TrainedVAE, images: Images) -> None:
-    _title(part, "Reconstructions", "binary test images above, their reconstructions from one hard sample below")
+def _reconstructions(page: _Page, trained: TrainedVAE, images: Images) -> None:
+    page.panel(0.4, 1.15, "Reconstructions", "test images, and what the decoder makes of one hard sample of their code")
     # Evenly spaced, because a test set may be sorted by class.
-    chosen = torch.linspace(0, len(trained.test) - 1, 10).long().to(trained.test.device)
-    x = trained.test[chosen]
+    chosen = torch.linspace(0, len(trained.test) - 1, 10).long()
+    x = trained.test[chosen.to(trained.test.device)]
     generator = torch.Generator(x.device).manual_seed(DRAW_SEED)
     z = trained.model.latent.sample(trained.model.posterior(x), 1.0, True, generator)
-    _show(part.subplots(), _tiles(torch.cat([x, trained.model.decode(z).sigmoid()]), images, 10))
+    rows = {"binarized": x, "decoded": trained.model.decode(z).sigmoid()}
+    if images.levels > 1:
+        rows = {"image": images.test[chosen] / images.levels} | rows
+    side = 2.55 / 3
+    for index, (name, pictures) in enumerate(rows.items()):
+        y = 1.55 + index * side
+        page.text(0.4, y + side / 2, name, fontsize=8.5, color=FADED)
+        page.picture(1.05, y, 6.4, 0.93 * side, _tiles(pictures, images, 10))
 
 
-def _samples(part: SubFigure, trained: TrainedVAE, images: Images) -> None:
-    _title(part, "Samples from the prior", "mean images of random codes")
-    model, columns, rows = trained.model, 8, 3
+def _samples(page: _Page, trained: TrainedVAE, images: Images) -> None:
+    page.panel(7.9, 1.15, "Samples from the prior", "what the decoder makes of random codes")
+    model, columns, rows = trained.model, 8, 4
     parameters = model.prior_parameters.expand(rows * columns, -1)
     generator = torch.Generator(parameters.device).manual_seed(DRAW_SEED)
     z = model.latent.sample(model.latent.distribution(parameters), 1.0, True, generator)
-    _show(part.subplots(), _tiles(model.decode(z).sigmoid(), images, columns))
+    page.picture(7.9, 1.55, 4.7, 2.45, _tiles(model.decode(z).sigmoid(), images, columns))
 
 
-def _curves(part: SubFigure, lines: list[dict[str, Any]]) -> None:
-    _title(part, "Learning", "bound while training (relaxed samples) and on the validation images (hard samples)")
-    upper, lower = part.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    for kind, color, label in (("train", TRAIN, "train, relaxed"), ("valid", VALID, "valid, hard")):
-        steps, values = zip(*[(line["step"], line["elbo"]) for line in lines if line["kind"] == kind], strict=True)
-        upper.plot(steps, values, color=color, lw=1.4, label=label)
-        upper.annotate(
-            f"{values[-1]:.1f}",
-            (steps[-1], values[-1]),
-            xytext=(4, 0),
-            textcoords="offset points",
-            color=color,
-            va="center",
-            fontsize=8.5,
-        )
-    late = [line["elbo"] for line in lines if line["step"] > 0.02 * lines[-1]["step"]]
-    upper.set_ylim(min(late) - 0.05 * (max(late) - min(late)) - 0.1, max(late) + 0.08 * (max(late) - min(late)) + 0.1)
-    upper.set_ylabel("ELBO (nats)")
-    upper.legend(frameon=False, loc="lower right")
-    steps, values = zip(*[(line["step"], line["tau"]) for line in lines if line["kind"] == "train"], strict=True)
-    lower.plot(steps, values, color=INK, lw=1.2, drawstyle="steps-pre")
-    lower.set_ylim(0, max(values) * 1.15)
-    lower.set_ylabel("temperature")
+def _curves(page: _Page, lines: list[dict[str, Any]], results: dict[str, Any]) -> None:
+    page.panel(0.4, 4.55, "Learning", "bounds over the steps; training uses relaxed samples")
+    upper = page.axes(0.95, 5.0, 3.3, 2.3)
+    lower = page.axes(0.95, 7.45, 3.3, 0.75, sharex=upper)
+    last = lines[-1]["step"]
+    ends: dict[str, tuple[float, str]] = {"test bound": (results["test_bound"], TEST)}
+    for kind, color in (("train", TRAIN), ("valid", VALID)):
+        steps, values = _series(lines, kind, "elbo")
+        upper.plot(steps, values, color=color, lw=1.3)
+        ends[f"{kind} ELBO"] = (values[-1], color)
+    upper.axhline(results["test_bound"], color=TEST, lw=1.1, ls=(0, (4, 3)))
+    shown = [line["elbo"] for line in lines if line["step"] > 0.03 * last] + [results["test_bound"]]
+    span = max(shown) - min(shown) or 1.0
+    upper.set_ylim(min(shown) - 0.05 * span, max(shown) + 0.07 * span)
+    upper.set_ylabel("nats")
+    upper.tick_params(labelbottom=False)
+    _label_ends(upper, ends)
+    steps, values = _series(lines, "train", "tau")
+    lower.plot(steps, values, color=INK, lw=1.2)
+    lower.set_ylim(0, 1.2 * max(values))
+    lower.set_xlim(0, last)
+    lower.set_ylabel("temp. τ")
     lower.set_xlabel("step")
+    lower.annotate(f"{values[-1]:.2f}", (1, values[-1]), xycoords=("axes fraction", "data"), xytext=(5, 0),
+                   textcoords="offset points", va="center", fontsize=8.5)  # fmt: skip
     for axes in (upper, lower):
-        axes.grid(axis="y", color="#e4e6ec", lw=0.7)
+        axes.grid(axis="y", color=RULE, lw=0.7)
         axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    page.figure.align_ylabels([upper, lower])
+
+
+def _series(lines: list[dict[str, Any]], kind: str, name: str) -> tuple[list[int], list[float]]:
+    chosen = [line for line in lines if line["kind"] == kind]
+    return [line["step"] for line in chosen], [line[name] for line in chosen]
+
+
+def _label_ends(axes: Axes, ends: dict[str, tuple[float, str]]) -> None:
+    """Name the curves at their right ends, moved apart where they would overlap."""
+    low, high = axes.get_ylim()
+    gap = 0.15 * (high - low)
+    position = float("inf")
+    for name, (value, color) in sorted(ends.items(), key=lambda end: -end[1][0]):
+        position = min(value, position - gap)
+        axes.annotate(f"{name}\n{value:.2f}", (1, position), xycoords=("axes fraction", "data"), xytext=(5, 0),
+                      textcoords="offset points", va="center", color=color, fontsize=8.5)  # fmt: skip
 
 
 def _grid(values: Tensor) -> np.ndarray:
-    """Numbers of a code as a picture: a row for each variable, or a near square if a variable is one number."""
+    """Numbers of a code as a picture: a row for each variable, or a rectangle if a variable is one number."""
     if values.dim() == 2:
         return values.cpu().numpy()
-    rows = max(size for size in range(1, int(len(values) ** 0.5) + 1) if len(values) % size == 0)
-    return values.view(-1, rows).cpu().numpy()
-
-
-def _usage(part: SubFigure, trained: TrainedVAE, results: dict[str, Any]) -> None:
-    q = trained.model.posterior(trained.test)
-    classes = trained.model.latent.class_probabilities(q)
-    axes = part.subplots()
-    if classes is None:
-        _title(
-            part, "Usage of the variables", f"{results['active_variables']} of {results['variables']} carry information"
-        )
-        kl = trained.model.latent.kl(q, trained.model.prior()).mean(0).cpu()
-        axes.barh(range(1, len(kl) + 1), kl, color=HEAT)
-        axes.invert_yaxis()
-        axes.set_xlabel("KL (nats)")
-        axes.set_ylabel("variable")
-        return
-    average = classes.mean(0)
-    if isinstance(trained.model.latent, CategoricalLatent):
-        note = f"how often each class is chosen; {results['perplexity']:.1f} classes in effect"
-        _title(part, "Usage of the categories", note)
-        scaled = average / average.max()
-        axes.set_xlabel("class")
-        axes.set_ylabel("variable")
-    else:
-        _title(part, "Usage of the variables", "how often each variable is 1")
-        scaled = average[:, 1]
-    picture = axes.imshow(_grid(scaled), cmap=_heat(), vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    top = float(average.max()) if isinstance(trained.model.latent, CategoricalLatent) else 1.0
-    bar = part.colorbar(picture, ax=axes, shrink=0.6, ticks=[0, 0.5, 1])
-    bar.ax.set_yticklabels([f"{top * tick:.2f}" for tick in (0, 0.5, 1)])
-    bar.outline.set_visible(False)
+    columns = max(size for size in range(1, int(len(values) ** 0.5) + 1) if len(values) % size == 0)
+    return values.view(-1, columns).cpu().numpy()
 
 
 def _heat() -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list("heat", ["#ffffff", "#a9c1ea", HEAT, "#14275a"])
+    return LinearSegmentedColormap.from_list("heat", BLUES)
 
 
-def _draws(part: SubFigure, trained: TrainedVAE, images: Images) -> None:
+def _usage(page: _Page, trained: TrainedVAE, results: dict[str, Any]) -> None:
+    q = trained.model.posterior(trained.test)
+    classes = trained.model.latent.class_probabilities(q)
+    x, y, width, height = 5.65, 5.0, 2.1, 3.2
+    if classes is None:
+        page.panel(
+            x, 4.55, "Usage of the variables", f"{results['active_variables']} of {results['variables']} are active"
+        )
+        kl = trained.model.latent.kl(q, trained.model.prior()).mean(0).sort(descending=True).values.cpu()
+        axes = page.axes(x, y, width, height)
+        axes.barh(range(len(kl)), kl, color=BLUES[2])
+        axes.invert_yaxis()
+        axes.set(xlabel="KL, nats", yticks=[])
+        axes.spines[["top", "right"]].set_visible(False)
+        return
+    average = classes.mean(0)
+    if trained.config.latent == "categorical":
+        top = float(average.max())
+        page.panel(x, 4.55, "Usage of the categories", f"darkest: chosen for {top:.0%}")
+        page.picture(x, y, width, height, _grid(average / top), _heat(), FADED)
+        page.text(x + width / 2, y + height + 0.14, f"{average.shape[1]} classes", ha="center", fontsize=8.5)
+        page.text(x - 0.14, y + height / 2, f"{len(average)} variables", ha="center", rotation=90, fontsize=8.5)
+    else:
+        page.panel(x, 4.55, "Usage of the variables", "white: always 0, dark: 1")
+        page.picture(x, y, width, height, _grid(average[:, 1]), _heat(), FADED)
+        page.text(x + width / 2, y + height + 0.14, f"{len(average)} variables", ha="center", fontsize=8.5)
+
+
+def _draws(page: _Page, trained: TrainedVAE, images: Images) -> None:
     model = trained.model
     x = trained.test[len(trained.test) // 2].unsqueeze(0)
     q = model.posterior(x)
-    if model.latent.class_probabilities(q) is None:
-        _title(part, "One posterior", "mean and standard deviation of every variable for one test image")
-        axes = part.subplots()
-        axes.errorbar(q.mean[0].cpu(), range(1, q.mean.shape[1] + 1), xerr=q.stddev[0].cpu(), fmt="o", color=HEAT, ms=3)
+    classes = model.latent.class_probabilities(q)
+    left, top, width, height = 8.4, 5.2, 0.97, 2.0
+    if classes is None:
+        page.panel(left, 4.55, "One posterior", "mean and standard deviation of every variable, for one test image")
+        axes = page.axes(left, 5.0, 4.2, 3.2)
+        axes.errorbar(
+            q.mean[0].cpu(), range(q.mean.shape[1]), xerr=q.stddev[0].cpu(), fmt="o", ms=3.5, color=BLUES[2], lw=1.2
+        )
         axes.invert_yaxis()
-        axes.set_ylabel("variable")
+        axes.set(xlabel="value", yticks=[])
+        axes.spines[["top", "right"]].set_visible(False)
         return
-    _title(
-        part,
-        "One draw at three temperatures",
-        "the same seed, the same test image; its picture made of that code below",
+    page.panel(
+        left, 4.55, "One draw at three temperatures", "one test image, one seed; below, what the decoder makes of it"
     )
-    grid = part.subplots(2, 3, height_ratios=[2.6, 1])
-    for column, tau in zip(grid.T, TEMPERATURES, strict=True):
+    posterior = classes[0] if trained.config.latent == "categorical" else classes[0, :, 1]
+    columns = [("posterior", posterior, x)]
+    for tau in TEMPERATURES:
         z = model.latent.sample(q, tau, False, torch.Generator(x.device).manual_seed(DRAW_SEED))
-        _show(column[0], _grid(z[0]), cmap=_heat(), aspect="auto")
-        column[0].set_title(f"τ = {tau:g}")
-        for spine in column[0].spines.values():
-            spine.set_visible(True)
-        _show(column[1], _tiles(model.decode(z).sigmoid(), images, 1))
+        columns.append((f"τ = {tau:g}", z[0], model.decode(z).sigmoid()))
+    for index, (name, code, picture) in enumerate(columns):
+        place = left + index * (width + 0.12)
+        page.text(place + width / 2, 5.08, name, ha="center", fontsize=8.5)
+        page.picture(place, top, width, height, _grid(code), _heat(), FADED)
+        page.picture(place, 7.3, width, 0.9, _tiles(picture, images, 1))
+    page.text(left + width / 2, 8.34, "the image", ha="center", fontsize=8.5)
+    page.text(left + 2.5 * (width + 0.12), 8.34, "made of the relaxed code", ha="center", fontsize=8.5)

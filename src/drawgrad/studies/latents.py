@@ -103,7 +103,7 @@ class CategoricalLatent(Latent[OneHotCategorical]):
 
     def kl(self, q: OneHotCategorical, p: OneHotCategorical) -> Float[Tensor, "*batch variables"]:
         # torch's own KL is infinite as soon as a probability of p underflows.
-        return (q.probs * (q.logits - p.logits)).sum(-1)
+        return (q.logits.exp() * (q.logits - p.logits)).sum(-1)
 
     def class_probabilities(self, q: OneHotCategorical) -> Float[Tensor, "*batch variables classes"]:
         return q.probs

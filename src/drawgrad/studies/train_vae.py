@@ -57,8 +57,7 @@ def select_device(name: str) -> torch.device:
 
 
 def build_model(config: TrainConfig, images: Images) -> VAE:
-    """The untrained model that resolved settings describe, on the CPU: the same for the same seed."""
-    assert config.variables is not None
+    """The untrained model that settings describe, on the CPU: the same for the same seed."""
     latent = make_latent(config.latent, config.variables, config.categories)
     generator = torch.Generator().manual_seed(config.seed)
     return VAE(latent, config.hidden, images.base_rates(), config.prior == "learned", generator)
@@ -75,7 +74,7 @@ def train_vae(
     """Train, or continue from the newest checkpoint in the folder.
 
     Args:
-        config: The resolved settings.
+        config: The settings; `threads` is the caller's to set, because torch keeps it for the whole process.
         images: The data that they name.
         folder: Where the run lives.
         listener: Told of every step.
@@ -91,14 +90,12 @@ def train_vae(
         ConfigError: If the device does not exist.
     """
     device = select_device(config.device)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
     model = build_model(config, images).to(device)
-    assert config.epochs is not None
+    plan = Plan(config.epochs, config.batch_size, config.seed, config.checkpoint_every)
     progress = fit(
-        VAETask(model, images, config),
+        VAETask(model, images, config, plan.steps(len(images.train))),
         _optimizer(config, model),
-        Plan(config.epochs, config.batch_size, config.seed, config.checkpoint_every),
+        plan,
         torch.Generator(device).manual_seed(config.seed),
         Checkpoints(folder.checkpoints),
         lambda step: Journal(folder.metrics, folder.events, step),

@@ -61,6 +61,10 @@ class Plan:
         """The number of batches that hold all examples once."""
         return math.ceil(examples / self.batch_size)
 
+    def steps(self, examples: int) -> int:
+        """The number of batches of the whole run."""
+        return self.epochs * self.steps_per_epoch(examples)
+
 
 @dataclass
 class Progress:
@@ -126,7 +130,7 @@ def fit(
         NotFinite: If the loss is infinite or NaN.
     """
     per_epoch = plan.steps_per_epoch(task.examples)
-    progress = Progress(step=0, steps=plan.epochs * per_epoch)
+    progress = Progress(step=0, steps=plan.steps(task.examples))
     means = _Means()
     saved = checkpoints.load_newest()
     if saved is not None:
