@@ -19,12 +19,16 @@ Case = tuple[str, Callable[[], Estimator]]
 CONFIGURATIONS: Mapping[str, list[dict[str, object]]] = MappingProxyType(
     {
         "CategoricalDisArm": [{}, {"tree": "stick", "samples": 2}],
+        "Darn": [{}, {"point": "uniform"}],
         "DisArm": [{}, {"samples": 3}],
+        "GumbelRao": [{}, {"samples": 2, "conditional_samples": 1}],
         "GumbelSoftmax": [{}, {"samples": 3, "tau": 0.5}],
         "IndeCateR": [{}, {"samples": 2}],
         "LeaveOneOut": [{}, {"samples": 4}],
         "RaoBlackwellScore": [{}, {"top": 2, "samples": 2, "centred": True}],
+        "MuProp": [{}, {"samples": 3}],
         "Rebar": [{}, {"samples": 2}],
+        "ReinMaxCV": [{}, {"control": "relaxed"}],
         "Reinforce": [
             {},
             {"baseline": MovingAverage(), "samples": 3},
@@ -32,7 +36,7 @@ CONFIGURATIONS: Mapping[str, list[dict[str, object]]] = MappingProxyType(
             {"antithetic": True, "samples": 2},
             {"proposal": flatter},
         ],
-        "Relax": [{}, {"samples": 2}],
+        "Relax": [{}, {"samples": 2, "relaxed_cost": True}],
         "STGumbelSoftmax": [{}, {"samples": 3, "tau": 0.5}],
         "StraightThrough": [{}, {"samples": 3}],
         "UnorderedSet": [{}, {"samples": 3}],

@@ -1,4 +1,4 @@
-"""Compiled estimators: one graph, no recompilation over a schedule, the same numbers; and torch.func."""
+"""Compiled estimators: generated code, no recompilation over a schedule, the same numbers; and torch.func."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.distributions import OneHotCategorical
 from drawgrad.estimators import ESTIMATORS, Estimator, Exact, ReinMax, STGumbelSoftmax
 from drawgrad.estimators._surrogate import SurrogateEstimator
 
-ONE_GRAPH = [Exact, *(cls for cls in ESTIMATORS.values() if issubclass(cls, SurrogateEstimator))]
+TRANSFORMED = [Exact, *(cls for cls in ESTIMATORS.values() if issubclass(cls, SurrogateEstimator))]
 WEIGHTS = torch.linspace(-1, 1, 12)
 
 
@@ -34,12 +34,6 @@ def _fresh_compiler() -> None:
     counters.clear()
 
 
-@pytest.mark.parametrize("cls", ONE_GRAPH)
-def test_is_one_graph(cls: type[Estimator]) -> None:
-    compiled = torch.compile(step, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(with_gradient(lambda x: compiled(cls(), x)), with_gradient(lambda x: step(cls(), x)))
-
-
 def test_generated_code_agrees() -> None:
     compiled = torch.compile(step, fullgraph=True)
     estimator, seed = ReinMax(tau=1.1, samples=2), torch.tensor(7)
@@ -57,7 +51,7 @@ def test_a_schedule_does_not_compile_at_every_step(cls: type[ReinMax | STGumbelS
     assert counters["stats"]["unique_graphs"] == 2
 
 
-@pytest.mark.parametrize("cls", ONE_GRAPH)
+@pytest.mark.parametrize("cls", TRANSFORMED)
 def test_is_differentiated_by_torch_func(cls: type[Estimator]) -> None:
     logits = torch.linspace(-1, 2, 60).reshape(5, 3, 4)
     found = torch.func.grad(lambda x: step(cls(), x).sum())(logits)
