@@ -195,7 +195,8 @@ def _check(setting: dataclasses.Field[Any], value: Any) -> None:
         return
     if rule["choices"] and value not in rule["choices"]:
         raise ConfigError(f"must be one of {', '.join(rule['choices'])}, but it is {value!r}; choose one", setting.name)
-    example = next(number for number in (setting.default, LARGE.get(setting.name), rule["low"]) if number is not None)
+    examples = (setting.default, LARGE.get(setting.name), rule["low"])
+    example = next((number for number in examples if number is not None), None)
     if rule["positive"] and not (value > 0 and math.isfinite(value)):
         raise ConfigError(f"must be positive and finite, but it is {value}; try {example}", setting.name)
     if rule["low"] is not None and not (value >= rule["low"] and math.isfinite(value)):

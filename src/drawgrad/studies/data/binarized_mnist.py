@@ -66,12 +66,11 @@ def parse_amat(content: bytes, expected: str) -> np.ndarray:
         DataError: If the text holds anything else, or the images are not the expected ones.
     """
     text = np.frombuffer(content, np.uint8)
-    is_digit = (text == ord("0")) | (text == ord("1"))
-    strange = text[~is_digit]
-    strange = strange[~np.isin(strange, np.frombuffer(b" \t\r\n", np.uint8))]
-    if len(strange):
-        raise DataError(f"it holds {chr(strange[0])!r}, but only 0, 1 and white space were expected")
-    pixels = text[is_digit] - ord("0")
+    # White space and control characters come before all others. Smaller than "0" wraps around to a large number.
+    pixels = text[text > ord(" ")] - np.uint8(ord("0"))
+    if pixels.max(initial=0) > 1:
+        strange = chr(pixels[pixels > 1][0] + np.uint8(ord("0")))
+        raise DataError(f"it holds {strange!r}, but only 0, 1 and white space were expected")
     if len(pixels) == 0 or len(pixels) % PIXELS:
         raise DataError(f"it holds {len(pixels)} pixels, but a multiple of {PIXELS} was expected")
     images = pixels.reshape(-1, PIXELS)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drawgrad.studies.journal import Journal, read_metrics
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> tuple[Path, Path]:
+    return tmp_path / "metrics.jsonl", tmp_path / "tensorboard"
+
+
+def scalars(events: Path) -> dict[str, list[tuple[int, float]]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    # Orphans are not purged: what is shown twice is there twice.
+    accumulator = EventAccumulator(str(events), purge_orphaned_data=False)
+    accumulator.Reload()
+    return {
+        tag: [(event.step, event.value) for event in accumulator.Scalars(tag)] for tag in accumulator.Tags()["scalars"]
+    }
+
+
+def write(paths, begin: int, end: int) -> None:
+    journal = Journal(*paths, begin)
+    for step in range(begin + 1, end + 1):
+        journal.write("train", step, elbo=-float(step), tau=0.5)
+    journal.close()
+
+
+def test_lines_and_events_say_the_same(paths):
+    write(paths, 0, 4)
+    assert read_metrics(paths[0])[-1] == {"kind": "train", "step": 4, "elbo": -4.0, "tau": 0.5}
+    assert scalars(paths[1]) == {
+        "train/elbo": [(step, -float(step)) for step in (1, 2, 3, 4)],
+        "train/tau": [(step, 0.5) for step in (1, 2, 3, 4)],
+    }
+
+
+def test_a_resumed_run_has_every_step_once(paths):
+    write(paths, 0, 7)
+    write(paths, 4, 9)
+    assert [line["step"] for line in read_metrics(paths[0])] == list(range(1, 10))
+    assert [step for step, _ in scalars(paths[1])["train/elbo"]] == list(range(1, 10))
+
+
+def test_a_line_that_was_cut_is_forgotten(paths):
+    write(paths, 0, 3)
+    with paths[0].open("a") as file:
+        file.write('{"kind": "train", "step": 4, "el')
+    assert [line["step"] for line in read_metrics(paths[0])] == [1, 2, 3]
+    write(paths, 3, 5)
+    assert [line["step"] for line in read_metrics(paths[0])] == [1, 2, 3, 4, 5]
+
+
+def test_flushed_lines_are_on_the_disk(paths):
+    journal = Journal(*paths, 0)
+    journal.write("valid", 1, elbo=-1.0)
+    journal.flush()
+    assert len(read_metrics(paths[0])) == 1
+    assert scalars(paths[1]) == {"valid/elbo": [(1, -1.0)]}
+    journal.close()
+
+
+def test_a_run_without_a_record_has_none(paths):
+    assert read_metrics(paths[0]) == []

@@ -1,0 +1,33 @@
+"""Small autoencoders and images that the tests of the studies share."""
+
+from __future__ import annotations
+
+import torch
+
+from drawgrad.studies.data.images import Images
+from drawgrad.studies.latents import Latent
+from drawgrad.studies.vae import VAE
+
+__all__ = ["small_images", "small_vae"]
+
+
+def small_vae(latent: Latent, pixels: int = 4, hidden: int = 5, learned_prior: bool = True, seed: int = 0) -> VAE:
+    """An autoencoder with random weights, biases and prior, in float64."""
+    generator = torch.Generator().manual_seed(seed)
+    base_rates = torch.linspace(0.1, 0.9, pixels)
+    model = VAE(latent, hidden, base_rates, learned_prior, generator).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(0.5 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    return model
+
+
+def small_images(count: int = 40, levels: int = 16, seed: int = 0) -> Images:
+    """Grey images of 4x4 pixels: random blobs, so that there is something to learn."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = torch.randint(0, levels + 1, (3, 16), generator=generator)
+    chosen = torch.randint(3, (3 * count,), generator=generator)
+    pixels = shapes[chosen].to(torch.uint8)
+    return Images(
+        "small", 4, 4, levels, train=pixels[:count], valid=pixels[count : 2 * count], test=pixels[2 * count :]
+    )
