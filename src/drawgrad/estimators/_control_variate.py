@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from drawgrad.estimators._discrete import Binary, Discrete, discrete
 from drawgrad.estimators._registry import Kind
 from drawgrad.functional import gumbel_noise, logistic_noise
 
-__all__ = ["ControlVariateEstimator", "RelaxedCost", "over_lead", "relaxed_cost"]
+__all__ = ["ControlVariateEstimator", "relaxed_control"]
 
 FARTHEST = 1e30
 """Scores are cut here: infinite ones, of classes that cannot occur, have no derivative for the temperature."""
@@ -78,7 +78,7 @@ class ControlVariateEstimator(StatefulEstimator):
         costs = cost(variable.encode(code))
         if not learns(variable):
             return costs.mean(0)
-        tau = over_lead(self.tau, "tau", costs, z)
+        tau = _over_lead(self.tau, "tau", costs, z)
         y = drawn.squash(z.clamp(-FARTHEST, FARTHEST) / tau)
         # Compiled code has no second derivatives.
         control = torch.compiler.disable(self.control) if torch.compiler.is_compiling() else self.control
@@ -110,15 +110,13 @@ class _Tied:
     """The estimate as a linear map of (f(D) - c, dc/dz), for coupled noise, and the map's adjoint."""
 
     def __init__(self, drawn: Discrete, code: Tensor, z: Tensor) -> None:
-        pi, hard = drawn.probs().detach(), drawn.encode(code)
-        self.score = hard - pi
+        self.pi = drawn.probs().detach()
+        self.score = drawn.encode(code) - self.pi
         self.binary = isinstance(drawn, Binary)
         if self.binary:
-            # The difference of two classes' scores: 1 - P(b) (1 - exp(-|z|)).
-            self.pi = pi
-            self.ratio = 1 + torch.where(code, pi, 1 - pi) * torch.expm1(-z.abs())
+            # One score, the difference of two classes' scores: 1 - P(b) (1 - exp(-|z|)).
+            self.ratio = 1 + torch.where(code, self.pi, 1 - self.pi) * torch.expm1(-z.abs())
         else:
-            self.pi = pi
             self.ratio = (z - z.gather(-1, code[..., None])).exp()
 
     def estimate(self, rest: Tensor, along: Tensor) -> Tensor:
@@ -143,7 +141,7 @@ def _perturbed(variable: Discrete, seed: Tensor) -> Tensor:
     return logits + noise(logits.shape, dtype=logits.dtype, device=logits.device, seed=seed)
 
 
-def over_lead(parameter: Tensor, name: str, costs: Tensor, like: Tensor) -> Tensor:
+def _over_lead(parameter: Tensor, name: str, costs: Tensor, like: Tensor) -> Tensor:
     """A parameter that broadcasts to ``lead``, with the dimensions and in the dtype of ``like``."""
     lead = costs.shape[1:]
     shape = (1,) * (len(lead) - parameter.dim()) + tuple(parameter.shape)
@@ -167,26 +165,16 @@ class _Unsigned(torch.autograd.Function):
         return grads[0].abs()
 
 
-class RelaxedCost(NamedTuple):
-    """The cost at relaxed samples, differentiable for them and for nothing that the cost closes over.
+def relaxed_control(eta: Tensor, cost: Cost, y: Tensor, costs: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """The control variate eta f(y) and its derivative for y, with no graph but those towards eta and y.
 
-    Attributes:
-        value: shape ``(samples, *lead)``, zero where it is not finite.
-        slope: its derivative, like the samples, zero where it is not finite.
-        flaw: zeros, and NaN where something was not finite, like ``value``.
+    Where the cost is not finite the value is NaN, and the graphs see zeros.
     """
-
-    value: Tensor
-    slope: Tensor
-    flaw: Tensor
-
-
-def relaxed_cost(cost: Cost, y: Tensor, name: str) -> RelaxedCost:
-    """Evaluate the cost of relaxed samples ``y`` and its derivative; to second order if ``y`` requires a gradient."""
     value, slope = _SecondOrder.apply(y, cost, name)
     usable = value.isfinite() & sum_variables(slope, value).isfinite()
     flaw = torch.zeros_like(value).masked_fill(~usable, torch.nan)
-    return RelaxedCost(_finite(value), _finite(slope), flaw)
+    value = _over_lead(eta, "eta", costs, costs) * _finite(value) + flaw
+    return value, _over_lead(eta, "eta", costs, y) * _finite(slope)
 
 
 class _SecondOrder(torch.autograd.Function):

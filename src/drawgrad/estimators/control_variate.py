@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from drawgrad._checks import check_count
-from drawgrad.estimators._control_variate import ControlVariateEstimator, over_lead, relaxed_cost
+from drawgrad._checks import check_count, check_flag
+from drawgrad.estimators._control_variate import ControlVariateEstimator, relaxed_control
 from drawgrad.estimators._cost import Cost
 from drawgrad.estimators._registry import register
 
@@ -68,9 +68,7 @@ class Rebar(ControlVariateEstimator):
         return 2 * self.samples
 
     def control(self, cost: Cost, y: Tensor, costs: Tensor) -> tuple[Tensor, Tensor]:
-        relaxed = relaxed_cost(cost, y, type(self).__name__)
-        value = over_lead(self.eta, "eta", costs, costs) * relaxed.value + relaxed.flaw
-        return value, over_lead(self.eta, "eta", costs, y) * relaxed.slope
+        return relaxed_control(self.eta, cost, y, costs, type(self).__name__)
 
 
 @register
@@ -83,7 +81,8 @@ class Relax(ControlVariateEstimator):
     with y~ drawn given D, coupled as in :class:`Rebar`.
 
     Estimates: the value at the hard sample D; the gradient above.
-    Requires: one evaluation of the cost a sample and no gradient of it, and one evaluation of the network.
+    Requires: one evaluation of the cost a sample and no gradient of it, and one evaluation of the network. With
+        ``relaxed_cost=True``, where the network learns what REBAR leaves over, all that :class:`Rebar` requires.
     Bias: none, whatever the network computes.
 
     The network and ``log_tau`` are trained like the parameters of :class:`Rebar`: put ``estimator.parameters()`` into
@@ -99,6 +98,7 @@ class Relax(ControlVariateEstimator):
         hidden: units of the default network.
         features: size of the default network's input; found out by the first call if None.
         seed: of the default network's initial weights.
+        relaxed_cost: whether ``eta`` times the relaxed cost, as in :class:`Rebar`, is added to the network's output.
 
     Example:
         >>> import torch
@@ -125,16 +125,26 @@ class Relax(ControlVariateEstimator):
         hidden: int = 10,
         features: int | None = None,
         seed: int = 0,
+        relaxed_cost: bool = False,
     ) -> None:
         super().__init__(samples=samples, tau=tau)
         check_count(hidden, "hidden", minimum=1)
+        check_flag(relaxed_cost, "relaxed_cost")
         if features is not None:
             check_count(features, "features", minimum=1)
         self.network = _perceptron(hidden, features, seed) if network is None else network
+        self.relaxed_cost = relaxed_cost
+        self.needs_cost_gradient = relaxed_cost  # type: ignore[misc]  # The class states what holds by default.
+        if relaxed_cost:
+            self.eta = nn.Parameter(torch.ones(()))
+
+    def evaluations(self, classes: int, variables: int) -> int:
+        """The hard sample, and with ``relaxed_cost`` the relaxed one, for each sample."""
+        return (1 + self.relaxed_cost) * self.samples
 
     def control(self, cost: Cost, y: Tensor, costs: Tensor) -> tuple[Tensor, Tensor]:
-        y = y if y.requires_grad else y.requires_grad_()
-        x = y.flatten(costs.dim()) if y.dim() > costs.dim() else y[..., None]
+        point = y if y.requires_grad else y.detach().requires_grad_()
+        x = point.flatten(costs.dim()) if y.dim() > costs.dim() else point[..., None]
         weights = self.network.parameters() if isinstance(self.network, nn.Module) else ()
         dtype = next((weight.dtype for weight in weights), x.dtype)
         value = self.network(x.to(dtype)).to(x.dtype)
@@ -143,8 +153,11 @@ class Relax(ControlVariateEstimator):
                 f"network must map shape {tuple(x.shape)}, (samples, *lead, features), to {(*costs.shape, 1)}, but it "
                 f"returned shape {tuple(value.shape)}; end it with a layer of one output"
             )
-        (slope,) = torch.autograd.grad(value.sum(), y, create_graph=True)
-        return value[..., 0], slope
+        (slope,) = torch.autograd.grad(value.sum(), point, create_graph=True)
+        if not self.relaxed_cost:
+            return value[..., 0], slope
+        relaxed_value, relaxed_slope = relaxed_control(self.eta, cost, y, costs, type(self).__name__)
+        return value[..., 0] + relaxed_value, slope + relaxed_slope
 
 
 def _perceptron(hidden: int, features: int | None, seed: int) -> nn.Module:
