@@ -11,11 +11,20 @@ from numbers import Integral, Real
 import torch
 from torch import Tensor
 
-__all__ = ["check_count", "check_flag", "check_floating", "check_nonnegative", "check_temperature"]
+__all__ = [
+    "check_count",
+    "check_dim",
+    "check_flag",
+    "check_floating",
+    "check_mask",
+    "check_nonnegative",
+    "check_offset",
+    "check_temperature",
+]
 
 
-def check_temperature(tau: float | Tensor, cure: str, name: str = "tau") -> None:
-    """Refuse a temperature that is not a positive finite number; tensors are taken as they are."""
+def check_temperature(tau: float | Tensor, cure: str, name: str = "tau", dtype: torch.dtype = torch.float64) -> None:
+    """Refuse a temperature that is not a positive finite number of ``dtype``; tensors are taken as they are."""
     if isinstance(tau, Tensor):
         if not tau.is_floating_point():
             raise TypeError(f"{name} must be a floating-point tensor, but its dtype is {tau.dtype}; convert it first")
@@ -26,6 +35,12 @@ def check_temperature(tau: float | Tensor, cure: str, name: str = "tau") -> None
         raise TypeError(f"{name} must be a number or a tensor, but it is {tau!r} ({type(tau).__name__})")
     if not 0 < tau < math.inf:
         raise ValueError(f"{name} must be positive and finite, but it is {tau!r}; {cure}")
+    limits = torch.finfo(dtype)
+    if not limits.tiny <= tau <= limits.max:
+        raise ValueError(
+            f"{name} must be a normal number of {dtype}, {limits.tiny:.3g} at least and {limits.max:.3g} at most, but "
+            f"it is {tau!r}; {cure}"
+        )
 
 
 def check_floating(tensor: Tensor, name: str) -> None:
@@ -65,6 +80,19 @@ def check_nonnegative(value: float, name: str) -> None:
         raise ValueError(f"{name} must be finite and not negative, but it is {value!r}; give a number from 0 on")
 
 
+def check_dim(dim: int, tensor: Tensor, name: str) -> None:
+    """Refuse a tensor without dimensions, and a dimension that it does not have."""
+    if tensor.dim() == 0:
+        raise ValueError(f"{name} must have a dimension of classes, but they are 0-dim; give them shape (classes,)")
+    if isinstance(dim, bool) or not isinstance(dim, int):
+        raise TypeError(f"dim must be an int, but it is {dim!r} ({type(dim).__name__}); -1 is the last dimension")
+    if not -tensor.dim() <= dim < tensor.dim():
+        raise IndexError(
+            f"dim must be in [{-tensor.dim()}, {tensor.dim() - 1}] for {tensor.dim()}-dim {name}, but it is {dim}; "
+            "-1 is the last dimension"
+        )
+
+
 def check_mask(mask: Tensor, logits: Tensor) -> None:
     """Refuse a mask that is not boolean or does not broadcast to the logits."""
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
@@ -75,14 +103,19 @@ def check_mask(mask: Tensor, logits: Tensor) -> None:
     trailing = zip(reversed(mask.shape), reversed(logits.shape), strict=False)
     if mask.dim() > logits.dim() or any(m not in (1, n) for m, n in trailing):
         raise ValueError(
-            f"mask must broadcast to the shape of the logits, {tuple(logits.shape)}, but its shape is {tuple(mask.shape)}; "
-            "reshape it, or expand the logits first"
+            f"mask must broadcast to the shape of the logits, {tuple(logits.shape)}, but its shape is "
+            f"{tuple(mask.shape)}; reshape it, or expand the logits first"
         )
 
 
-def check_offset(offset: int, name: str) -> None:
-    """Refuse an offset that does not count from zero."""
+def check_offset(offset: int, name: str, count: int = 0, limit: int | None = None) -> None:
+    """Refuse an offset that does not count from zero, or from which ``count`` more exceed the ``limit``."""
     if isinstance(offset, bool) or not isinstance(offset, int | torch.SymInt):
-        raise TypeError(f"{name} must be an int, but it is {offset!r} ({type(offset).__name__})")
+        raise TypeError(f"{name} must be an int, but it is {offset!r} ({type(offset).__name__}); convert it with int()")
     if offset < 0:
         raise ValueError(f"{name} must not be negative, but it is {offset}; it counts from zero")
+    # Sizes are symbols in compiled code, which a comparison would tie down.
+    if limit is not None and not torch.compiler.is_compiling() and offset + count > limit:
+        raise ValueError(
+            f"{name} and the {count} that follow must stay below {limit}, but it is {offset}; count from a lower number"
+        )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from drawgrad._checks import check_flag, check_floating, check_offset
+from drawgrad._checks import check_flag, check_floating
 from drawgrad._typing import Float, Tensor
-from drawgrad.functional._draw import as_rows, call, draw_seed, from_rows, row_temperature
+from drawgrad.functional._draw import as_rows, call, draw_seed, from_rows, place, relax, row_temperature
 from drawgrad.functional.surrogate import straight_through
+from drawgrad.kernels import reference
 
 __all__ = ["binary_concrete"]
 
@@ -22,9 +23,9 @@ def binary_concrete(
     row_offset: int = 0,
     class_offset: int = 0,
 ) -> Float[Tensor, "*shape"]:
-    """Draw from the binary Concrete (relaxed Bernoulli) distribution, for each element.
+    r"""Draw from the binary Concrete (relaxed Bernoulli) distribution, for each element.
 
-    .. math:: y = \\sigma((l + x) / \\tau), \\qquad x \\sim \\mathrm{Logistic}(0, 1)
+    .. math:: y = \sigma((l + x) / \tau), \qquad x \sim \mathrm{Logistic}(0, 1)
 
     With ``hard=True`` the forward value is 1 where y > 1/2 and 0 elsewhere, an exact sample of the Bernoulli
     distribution, and the gradient is that of y.
@@ -43,8 +44,8 @@ def binary_concrete(
         Sample of the shape and dtype of the logits, in [0, 1].
 
     Raises:
-        ValueError: if ``tau`` is a number that is not positive and finite, if ``generator`` and ``seed`` are both given,
-            or if a shape does not broadcast.
+        ValueError: if ``tau`` is a number that is not positive and finite, if ``generator`` and ``seed`` are both
+            given, or if a shape does not broadcast.
         TypeError: if a dtype or type is wrong.
 
     Example:
@@ -57,17 +58,18 @@ def binary_concrete(
     """
     check_flag(hard, "hard")
     check_floating(logits, "logits")
-    check_offset(row_offset, "row_offset")
-    check_offset(class_offset, "class_offset")
     shaped = logits if logits.dim() else logits[None]
+    rows = as_rows(shaped, -1)
+    at = place(row_offset, class_offset, *rows.shape[1:])
     per_row = row_temperature(tau, shaped, -1, "for the limit of zero, an exact sample, use torch.bernoulli")
     seed = draw_seed(generator, seed, logits.device)
-    rows = as_rows(shaped, -1)
     if per_row is not None:
-        sample = call("binary_concrete", rows, per_row, seed, row_offset, class_offset, hard)
-        return from_rows(sample, shaped, -1).reshape(logits.shape)
-    # A temperature for each element: plain torch serves it.
-    noise = call("noise", seed, *rows.shape[1:], row_offset, class_offset, "logistic", logits.dtype)
-    scores = logits + from_rows(noise, logits, -1)
-    soft = torch.sigmoid(scores / tau)
-    return straight_through((scores > 0).to(soft.dtype), soft) if hard else soft
+        sample = relax("binary_concrete", rows, per_row, seed, at, hard)
+    else:
+        # A temperature for each element: plain torch serves it.
+        noise = call("noise", seed, *rows.shape[1:], *at, "logistic", reference.compute_dtype(logits.dtype))
+        scores = shaped + from_rows(noise, shaped, -1)
+        sample = reference.sigmoid(scores, torch.as_tensor(tau).to(scores)).to(logits.dtype)
+        if hard:
+            sample = straight_through((scores > 0).to(sample.dtype), sample)
+    return from_rows(sample, shaped, -1).reshape(logits.shape)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from drawgrad._checks import check_flag, check_floating, check_mask, check_offset
+from drawgrad._checks import check_dim, check_flag, check_floating, check_mask
 from drawgrad._typing import Bool, Float, Int, Tensor
-from drawgrad.functional._draw import as_rows, call, draw_seed, from_rows, row_temperature
-from drawgrad.functional.noise import gumbel_noise
+from drawgrad.functional._draw import as_rows, call, draw_seed, from_rows, place, relax, row_temperature
 from drawgrad.functional.surrogate import straight_through
+from drawgrad.kernels.reference import compute_dtype
 
 __all__ = ["gumbel_max", "gumbel_softmax"]
 
@@ -25,9 +25,9 @@ def gumbel_softmax(
     row_offset: int = 0,
     class_offset: int = 0,
 ) -> Float[Tensor, "*shape"]:
-    """Draw from the Gumbel-Softmax (Concrete) distribution.
+    r"""Draw from the Gumbel-Softmax (Concrete) distribution.
 
-    .. math:: y = \\mathrm{softmax}((l + g) / \\tau), \\qquad g_i \\sim \\mathrm{Gumbel}(0, 1)
+    .. math:: y = \mathrm{softmax}((l + g) / \tau), \qquad g_i \sim \mathrm{Gumbel}(0, 1)
 
     With ``hard=True`` the forward value is the one-hot vector of the largest entry, an exact sample of the categorical
     distribution, and the gradient is that of y (straight-through Gumbel-Softmax).
@@ -45,8 +45,8 @@ def gumbel_softmax(
         mask: True where a class is allowed; broadcasts to the logits. A class that is not allowed is exactly zero in
             sample and gradient, and a row without an allowed class is all zero.
         generator: draws the seed; torch's default generator of the logits' device if None.
-        seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``. One seed gives one sample: eager
-            or compiled, on any device, whole or in parts.
+        seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``. One seed gives one sample:
+            eager or compiled, on any device, whole or in parts.
         row_offset: number of the first row, when the logits are one part of a larger batch.
         class_offset: number of the first class, when they are one shard of the classes. The sample is then normalised
             over the shard.
@@ -55,9 +55,10 @@ def gumbel_softmax(
         Sample of the shape and dtype of the logits; rows sum to one.
 
     Raises:
-        ValueError: if ``tau`` is a number that is not positive and finite, if ``generator`` and ``seed`` are both given,
-            or if a shape does not broadcast.
+        ValueError: if ``tau`` is a number that is not positive and finite, if ``generator`` and ``seed`` are both
+            given, if the logits are 0-dim, or if a shape does not broadcast.
         TypeError: if a dtype or type is wrong.
+        IndexError: if the logits have no dimension ``dim``.
 
     Example:
         >>> import torch
@@ -73,15 +74,14 @@ def gumbel_softmax(
     """
     check_flag(hard, "hard")
     logits = _masked(logits, mask, dim)
-    check_offset(row_offset, "row_offset")
-    check_offset(class_offset, "class_offset")
+    rows = as_rows(logits, dim)
+    at = place(row_offset, class_offset, *rows.shape[1:])
     per_row = row_temperature(tau, logits, dim, "for the limit of zero, an exact discrete sample, use gumbel_max")
     seed = draw_seed(generator, seed, logits.device)
-    rows = as_rows(logits, dim)
     if per_row is not None:
-        return from_rows(call("gumbel_softmax", rows, per_row, seed, row_offset, class_offset, hard), logits, dim)
+        return from_rows(relax("gumbel_softmax", rows, per_row, seed, at, hard), logits, dim)
     # A temperature for each class is rare, and no longer the softmax of one scaled row: plain torch serves it.
-    noise = call("noise", seed, *rows.shape[1:], row_offset, class_offset, "gumbel", logits.dtype)
+    noise = call("noise", seed, *rows.shape[1:], *at, "gumbel", compute_dtype(logits.dtype))
     return _with_class_temperatures(logits, from_rows(noise, logits, dim), tau, hard, dim)
 
 
@@ -95,9 +95,9 @@ def gumbel_max(
     row_offset: int = 0,
     class_offset: int = 0,
 ) -> Int[Tensor, "..."]:
-    """Draw an exact sample of a categorical distribution.
+    r"""Draw an exact sample of a categorical distribution.
 
-    .. math:: \\arg\\max_i (l_i + g_i) \\sim \\mathrm{Categorical}(\\mathrm{softmax}(l))
+    .. math:: \arg\max_i (l_i + g_i) \sim \mathrm{Categorical}(\mathrm{softmax}(l))
 
     The same seed gives the class that ``gumbel_softmax(..., hard=True)`` marks.
 
@@ -115,8 +115,9 @@ def gumbel_max(
         a NaN it is the index of the first one, as in ``torch.argmax``.
 
     Raises:
-        ValueError: if ``generator`` and ``seed`` are both given.
+        ValueError: if ``generator`` and ``seed`` are both given, or if the logits are 0-dim.
         TypeError: if a dtype or type is wrong.
+        IndexError: if the logits have no dimension ``dim``.
 
     Example:
         >>> import torch
@@ -127,26 +128,15 @@ def gumbel_max(
         Gumbel. Statistical theory of extreme values. 1954. Maddison, Tarlow, Minka. A* sampling. NeurIPS 2014.
     """
     logits = _masked(logits, mask, dim)
-    check_offset(row_offset, "row_offset")
-    check_offset(class_offset, "class_offset")
-    index = call(
-        "gumbel_max",
-        as_rows(logits.detach(), dim),
-        draw_seed(generator, seed, logits.device),
-        row_offset,
-        class_offset,
-    )
+    rows = as_rows(logits.detach(), dim)
+    at = place(row_offset, class_offset, *rows.shape[1:])
+    index = call("gumbel_max", rows, draw_seed(generator, seed, logits.device), *at)
     return index.reshape(logits.movedim(dim, -1).shape[:-1])
 
 
 def _masked(logits: Tensor, mask: Tensor | None, dim: int) -> Tensor:
     check_floating(logits, "logits")
-    if logits.dim() == 0:
-        raise ValueError("logits must have a dimension of classes, but they are 0-dim; give them shape (classes,)")
-    if not -logits.dim() <= dim < logits.dim():
-        raise IndexError(
-            f"dim must be in [{-logits.dim()}, {logits.dim() - 1}] for {logits.dim()}-dim logits, but it is {dim}"
-        )
+    check_dim(dim, logits, "logits")
     if mask is None:
         return logits
     check_mask(mask, logits)
@@ -156,9 +146,12 @@ def _masked(logits: Tensor, mask: Tensor | None, dim: int) -> Tensor:
 
 def _with_class_temperatures(logits: Tensor, noise: Tensor, tau: float | Tensor, hard: bool, dim: int) -> Tensor:
     allowed = logits != -torch.inf
-    # Zero stands in for -inf until after the division, whose gradient for tau would be NaN.
-    scores = torch.where(allowed, torch.where(allowed, logits + noise, 0.0) / tau, -torch.inf)
-    soft = torch.where(allowed.any(dim, keepdim=True), scores.softmax(dim), 0.0)
+    # Zero stands in for -inf until after the division, and again after the softmax: infinity times zero would be NaN
+    # in the gradients.
+    scores = torch.where(
+        allowed, torch.where(allowed, logits + noise, 0.0) / torch.as_tensor(tau).to(noise), -torch.inf
+    )
+    soft = torch.where(allowed | scores.isnan().any(dim, keepdim=True), scores.softmax(dim), 0.0).to(logits.dtype)
     if not hard:
         return soft
     one_hot = torch.zeros_like(soft).scatter(dim, scores.argmax(dim, keepdim=True), 1.0)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import torch
 
-from drawgrad._checks import check_offset
 from drawgrad._typing import Float, Tensor
-from drawgrad.functional._draw import call, draw_seed
+from drawgrad.functional._draw import call, draw_seed, place
 
 __all__ = ["gumbel_noise", "logistic_noise"]
 
@@ -24,9 +23,9 @@ def gumbel_noise(
     row_offset: int = 0,
     class_offset: int = 0,
 ) -> Float[Tensor, "*shape"]:
-    """Draw standard Gumbel noise.
+    r"""Draw standard Gumbel noise.
 
-    .. math:: g = -\\log E, \\qquad E \\sim \\mathrm{Exponential}(1), \\qquad P(g \\le x) = \\exp(-e^{-x})
+    .. math:: g = -\log E, \qquad E \sim \mathrm{Exponential}(1), \qquad P(g \le x) = \exp(-e^{-x})
 
     The last dimension counts classes, all others together count rows, and a number depends on nothing but
     ``(seed; row, class)``: any part of a tensor can be drawn on its own with ``row_offset`` and ``class_offset``. The
@@ -67,9 +66,9 @@ def logistic_noise(
     row_offset: int = 0,
     class_offset: int = 0,
 ) -> Float[Tensor, "*shape"]:
-    """Draw standard logistic noise.
+    r"""Draw standard logistic noise.
 
-    .. math:: x = \\log u - \\log(1 - u), \\qquad u \\sim \\mathrm{Uniform}(0, 1)
+    .. math:: x = \log u - \log(1 - u), \qquad u \sim \mathrm{Uniform}(0, 1)
 
     Arguments and result as in :func:`gumbel_noise`. One seed gives independent Gumbel and logistic noise. The numbers
     lie in [-22.87, 22.87].
@@ -94,10 +93,12 @@ def _noise(
     dtype = torch.get_default_dtype() if dtype is None else dtype
     if not dtype.is_floating_point:
         raise TypeError(f"dtype must be a floating dtype, but it is {dtype}; use torch.float32")
-    check_offset(row_offset, "row_offset")
-    check_offset(class_offset, "class_offset")
-    device = torch.get_default_device() if device is None else torch.device(device)
+    if isinstance(shape, int):
+        raise TypeError(f"shape must be a sequence of ints, but it is {shape!r}; give ({shape},)")
+    # Not torch.get_default_device(), which a compiler cannot trace.
+    device = torch.empty(()).device if device is None else torch.device(device)
     *lead, classes = shape or (1,)
     rows = math.prod(lead)
-    noise = call("noise", draw_seed(generator, seed, device), rows, classes, row_offset, class_offset, family, dtype)
+    at = place(row_offset, class_offset, rows, classes)
+    noise = call("noise", draw_seed(generator, seed, device), rows, classes, *at, family, dtype)
     return noise.reshape(tuple(shape))

@@ -25,7 +25,7 @@ def straight_through(hard: Float[Tensor, "*shape"], soft: Float[Tensor, "*shape"
         >>> logits = torch.zeros(3, requires_grad=True)
         >>> z = straight_through(torch.tensor([0.0, 1.0, 0.0]), logits.softmax(-1))
         >>> z
-        tensor([0., 1., 0.], grad_fn=<AddBackward0>)
+        tensor([0., 1., 0.], grad_fn=<SubBackward0>)
 
     References:
         Bengio, Leonard, Courville. Estimating or propagating gradients through stochastic neurons. 2013.
@@ -35,5 +35,5 @@ def straight_through(hard: Float[Tensor, "*shape"], soft: Float[Tensor, "*shape"
             f"hard and soft must have one shape, but they have {tuple(hard.shape)} and {tuple(soft.shape)}; "
             "expand the smaller one"
         )
-    # The difference of a finite number and itself is exactly zero, so nothing is rounded in the sum.
-    return hard.detach() + (soft - soft.detach())
+    # A finite number minus itself is exactly zero, and subtracting zero changes no number, nor the sign of a zero.
+    return hard.detach() - (soft.detach() - soft)

@@ -19,12 +19,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["GUMBEL_STREAM", "LOGISTIC_STREAM", "WORD", "WORDS", "philox_4x32", "random_bits"]
+__all__ = ["CLASSES", "GUMBEL_STREAM", "LOGISTIC_STREAM", "ROWS", "WORD", "WORDS", "philox_4x32", "random_bits"]
 
 WORDS = 4
 """Random words that one evaluation of the generator yields."""
 WORD = 0xFFFFFFFF
 """The largest 32-bit word, and the mask of one."""
+
+CLASSES = WORDS << 32
+"""Classes that the generator can count: their block is one word of the counter."""
+ROWS = 1 << 63
+"""Rows that it can count, in the integers of torch."""
 
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
@@ -79,7 +84,7 @@ def random_bits(seed: Tensor, rows: int, classes: int, row_offset: int, class_of
     """
     row = torch.arange(row_offset, row_offset + rows, device=seed.device)[None, :, None]
     first, skip = divmod(class_offset, WORDS)
-    blocks = -(-(skip + classes) // WORDS)
+    blocks = (skip + classes + WORDS - 1) // WORDS
     block = torch.arange(first, first + blocks, device=seed.device)[None, None, :]
     seed = seed[:, None, None]
     counter = (torch.full_like(block, stream), block, (row >> 32) & WORD, row & WORD)

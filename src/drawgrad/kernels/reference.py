@@ -22,6 +22,7 @@ __all__ = [
     "gumbel_softmax",
     "gumbel_softmax_vjp",
     "noise",
+    "sigmoid",
     "sigmoid_vjp",
     "softmax_vjp",
 ]
@@ -75,7 +76,8 @@ def _exponential(bits: Tensor, dtype: torch.dtype) -> Tensor:
 def _scores(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int, family: str) -> Tensor:
     dtype = compute_dtype(logits.dtype)
     _, rows, classes = logits.shape
-    return logits.to(dtype) + noise(seed, rows, classes, row_offset, class_offset, family, dtype)
+    # Contiguous, whatever the input: that is what the fake tensors of the operators promise of the results.
+    return logits.to(dtype).contiguous() + noise(seed, rows, classes, row_offset, class_offset, family, dtype)
 
 
 def gumbel_softmax(logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int, hard: bool) -> Tensor:
@@ -101,13 +103,19 @@ def gumbel_softmax(logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, c
 
 
 def _softmax(scores: Tensor, tau: Tensor) -> Tensor:
+    """Softmax of scores / tau over what is allowed, zero elsewhere.
+
+    Forbidden entries are constants on the way in and on the way out, so that also the derivatives that torch finds by
+    itself are free of infinity times zero.
+    """
     if scores.shape[-1] == 0:
         return scores
-    top = scores.amax(-1, keepdim=True)
-    nothing_allowed = top == -torch.inf
+    top = scores.amax(-1, keepdim=True).detach()
+    forbidden = scores == -torch.inf
     # The maximum is subtracted before the division: a small tau cannot overflow.
-    shifted = torch.where(nothing_allowed, 0.0, scores - top)
-    return torch.where(nothing_allowed, 0.0, torch.softmax(shifted / tau, -1))
+    shifted = torch.where(forbidden, 0.0, scores - top) / tau
+    sample = torch.softmax(torch.where(forbidden, -torch.inf, shifted), -1)
+    return torch.where(forbidden & (top < torch.inf), 0.0, sample)
 
 
 def _one_hot(scores: Tensor) -> Tensor:
@@ -127,9 +135,10 @@ def softmax_vjp(grad: Tensor, sample: Tensor, tau: Tensor) -> Tensor:
     gradient, whatever ``grad`` holds.
     """
     dtype = compute_dtype(sample.dtype)
-    y = sample.to(dtype)
+    y = sample.to(dtype).contiguous()
     weighted = torch.where(y == 0, 0.0, y * grad.to(dtype))
-    return ((weighted - y * weighted.sum(-1, keepdim=True)) / tau).to(sample.dtype)
+    gradient = (weighted - y * weighted.sum(-1, keepdim=True)) / tau
+    return torch.where(y == 0, 0.0, gradient).to(sample.dtype)
 
 
 def gumbel_softmax_vjp(
@@ -151,19 +160,29 @@ def gumbel_max(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int)
 def binary_concrete(
     logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int, hard: bool
 ) -> Tensor:
-    """Sample sigmoid((logits + logistic) / tau), or whether it exceeds one half. Arguments as in :func:`gumbel_softmax`."""
+    """Sample sigmoid((logits + logistic) / tau), or whether it exceeds one half.
+
+    Arguments as in :func:`gumbel_softmax`; ``tau`` may have the shape of the logits as well.
+    """
     scores = _scores(logits, seed, row_offset, class_offset, "logistic")
     if hard:
         sample = torch.where(scores.isnan(), scores, (scores > 0).to(scores.dtype))
     else:
-        sample = torch.sigmoid(scores / tau)
+        sample = sigmoid(scores, tau)
     return sample.to(logits.dtype)
+
+
+def sigmoid(scores: Tensor, tau: Tensor) -> Tensor:
+    """Sigmoid of scores / tau; infinite scores are constants, as forbidden ones are in :func:`_softmax`."""
+    certain = scores.isinf()
+    sample = torch.sigmoid(torch.where(certain, 0.0, scores) / tau)
+    return torch.where(certain, (scores > 0).to(scores.dtype), sample)
 
 
 def sigmoid_vjp(grad: Tensor, sample: Tensor, tau: Tensor) -> Tensor:
     """Gradient for the logits of sigmoid(. / tau), from its value alone: g y (1 - y) / tau, like ``sample``."""
     dtype = compute_dtype(sample.dtype)
-    y = sample.to(dtype)
+    y = sample.to(dtype).contiguous()
     slope = y * (1 - y)
     return (torch.where(slope == 0, 0.0, grad.to(dtype) * slope) / tau).to(sample.dtype)
 
@@ -173,4 +192,4 @@ def binary_concrete_vjp(
 ) -> Tensor:
     """Gradient for the logits of the relaxed binary sample that ``logits`` and ``seed`` define, like ``logits``."""
     scores = _scores(logits, seed, row_offset, class_offset, "logistic")
-    return sigmoid_vjp(grad.to(scores.dtype), torch.sigmoid(scores / tau), tau).to(logits.dtype)
+    return sigmoid_vjp(grad.to(scores.dtype), sigmoid(scores, tau), tau).to(logits.dtype)

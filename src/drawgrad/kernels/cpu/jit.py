@@ -7,6 +7,7 @@ that cannot be read or written is as good as none: the kernel is compiled again,
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -17,6 +18,8 @@ from typing import Any
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
+from drawgrad.kernels import philox
+
 __all__ = ["device_function", "kernel"]
 
 # Neither reassociation nor the absence of NaN and infinity may be assumed: rounding and NaN are part of the contract.
@@ -26,13 +29,14 @@ EXACT = {"contract", "nsz"}
 @functools.cache
 def _folder() -> Path:
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    # Reading fails where there are no sources; a folder without their digest could hold another version's kernels.
+    for source in (Path(philox.__file__), Path(__file__), *sorted(Path(__file__).parent.glob("*.py"))):
         digest.update(source.read_bytes())
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "drawgrad" / "kernels" / digest.hexdigest()[:16]
 
 
-class _Locator(_CacheLocator):  # type: ignore[misc]
+class _Locator(_CacheLocator):
     def __init__(self, function: Callable[..., Any]) -> None:
         self._line = function.__code__.co_firstlineno
 
@@ -50,17 +54,20 @@ class _Locator(_CacheLocator):  # type: ignore[misc]
         return cls(function)
 
 
-class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = [_Locator]
+class _Implementation(CompileResultCacheImpl):
+    _locator_classes = [_Locator]  # type: ignore[list-item]  # noqa: RUF012
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     _impl_class = _Implementation
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
         except Exception:  # A damaged file can fail in any way while it is read.
+            # An index that points to nothing lets the kernel be saved again.
+            with contextlib.suppress(OSError):
+                self.flush()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -72,11 +79,9 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of arrays that runs without the interpreter lock; cached on disk."""
-    dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=EXACT)(function)
-    try:
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", fastmath=EXACT)(function)
+    with contextlib.suppress(OSError, RuntimeError):  # No home directory, no readable source.
         dispatcher._cache = _Cache(function)
-    except (OSError, RuntimeError):  # No home directory, no readable source.
-        pass
     return dispatcher
 
 

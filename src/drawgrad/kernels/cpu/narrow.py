@@ -10,7 +10,7 @@ import numpy as np
 from numba import uint64
 
 from drawgrad.kernels.cpu.jit import device_function, kernel
-from drawgrad.kernels.cpu.scalar import exp, gumbel, words
+from drawgrad.kernels.cpu.scalar import exp, gumbel, inverse, words
 from drawgrad.kernels.philox import GUMBEL_STREAM, WORD, WORDS
 
 __all__ = ["FEW_CLASSES", "gumbel_max", "gumbel_softmax", "gumbel_softmax_vjp"]
@@ -70,7 +70,7 @@ def _score_tile(logits, scores, drawn, lanes, first, count, class_offset):
 @device_function()
 def _load_temperatures(inverse_tau, tau, first, count):
     for r in range(count):
-        inverse_tau[r] = f32(1) / tau[(first + r) % tau.shape[0]]
+        inverse_tau[r] = inverse(tau[(first + r) % tau.shape[0]])
 
 
 @device_function()

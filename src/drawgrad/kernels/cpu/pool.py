@@ -6,10 +6,11 @@ not used because its default threading layer aborts the process when two Python 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from threading import Semaphore
 
 import torch
 
@@ -20,9 +21,13 @@ WORTH_A_THREAD = 1 << 14
 BLOCKS_PER_THREAD = 4
 """More blocks than threads, so that a thread that was held up does not hold up the call."""
 
-_pool: ThreadPoolExecutor | None = None
-_pool_size = 0
-_lock = Lock()
+
+def _new_pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="drawgrad")
+
+
+# It starts a thread when one is asked for and none is idle: a call has as many as it asks for, not more.
+_pool = _new_pool()
 
 
 def for_each_block(work: Callable[[int, int], None], rows: int, elements: int) -> None:
@@ -33,34 +38,35 @@ def for_each_block(work: Callable[[int, int], None], rows: int, elements: int) -
         return
     blocks = min(rows, threads * BLOCKS_PER_THREAD, elements // WORTH_A_THREAD)
     starts = iter(range(blocks))
+    finished = Semaphore(0)
+    errors: list[BaseException] = []
 
     def drain() -> None:
         # next() on one iterator hands each block to one thread: the interpreter lock makes it atomic.
         for block in starts:
-            work(rows * block // blocks, rows * (block + 1) // blocks)
+            try:
+                work(rows * block // blocks, rows * (block + 1) // blocks)
+            except BaseException as error:
+                errors.append(error)
+            finally:
+                finished.release()
 
-    helpers = [_executor(threads - 1).submit(drain) for _ in range(threads - 1)]
+    # An interpreter that ends starts no threads any more: then the caller does all the work.
+    with contextlib.suppress(RuntimeError):
+        for _ in range(threads - 1):
+            _pool.submit(drain)
     drain()
-    for helper in helpers:
-        helper.result()
-
-
-def _executor(size: int) -> ThreadPoolExecutor:
-    global _pool, _pool_size
-    with _lock:
-        if _pool is None or _pool_size < size:
-            # A smaller pool finishes what it was given and its threads end with it.
-            if _pool is not None:
-                _pool.shutdown(wait=False)
-            _pool = ThreadPoolExecutor(size, thread_name_prefix="drawgrad")
-            _pool_size = size
-        return _pool
+    # Blocks are waited for, not helpers: one that comes late, behind another call's work, finds nothing to do.
+    for _ in range(blocks):
+        finished.acquire()
+    if errors:
+        raise errors[0]
 
 
 def _forget() -> None:
-    """Threads do not survive a fork, and the lock may be held by one of them."""
-    global _pool, _pool_size, _lock
-    _pool, _pool_size, _lock = None, 0, Lock()
+    """Threads do not survive a fork."""
+    global _pool
+    _pool = _new_pool()
 
 
 if hasattr(os, "register_at_fork"):

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import int32, types, uint32, uint64
+from numba import int32, types, uint32
 from numba.extending import intrinsic
 
 from drawgrad.kernels import philox
 from drawgrad.kernels.cpu.jit import device_function
 
-__all__ = ["bits_of", "exp", "float_of", "gumbel", "log", "logistic", "sigmoid", "words"]
+__all__ = ["bits_of", "exp", "float_of", "gumbel", "inverse", "log", "logistic", "sigmoid", "words"]
 
 f32 = np.float32
 WORD = np.uint64(philox.WORD)
@@ -32,6 +32,7 @@ LN2_HIGH, LN2_LOW = f32(0.693359375), f32(-2.12194440e-4)
 LOG2_E = f32(1.4426950408889634)
 ROUND_TO_INT = f32(12582912.0)
 SMALLEST = f32(-87.3)
+LARGEST = f32(3.4028235e38)
 CELL, HALF_CELL = f32(2.0**-32), f32(2.0**-33)
 
 
@@ -65,16 +66,15 @@ def words(c0, c1, c2, c3, k0, k1):
 @device_function()
 def _log1p(f):
     """log(1 + f) for 1 + f in [sqrt(1/2), sqrt(2)], with full relative precision near zero."""
-    y = f32(7.0376836292e-2)
-    y = y * f + f32(-1.1514610310e-1)
-    y = y * f + f32(1.1676998740e-1)
-    y = y * f + f32(-1.2420140846e-1)
-    y = y * f + f32(1.4249322787e-1)
-    y = y * f + f32(-1.6668057665e-1)
-    y = y * f + f32(2.0000714765e-1)
-    y = y * f + f32(-2.4999993993e-1)
-    y = y * f + f32(3.3333331174e-1)
-    y = y * f + f32(-0.5)
+    # Minimax for the relative error, 3e-8, of f + f^2 Q(f).
+    y = f32(8.7349364850e-2)
+    y = y * f + f32(-1.4307651671e-1)
+    y = y * f + f32(1.4917998682e-1)
+    y = y * f + f32(-1.6570493352e-1)
+    y = y * f + f32(1.9962068625e-1)
+    y = y * f + f32(-2.5001755712e-1)
+    y = y * f + f32(3.3333950308e-1)
+    y = y * f + f32(-4.9999991603e-1)
     return y * (f * f) + f
 
 
@@ -140,3 +140,10 @@ def sigmoid(x):
     e = exp(-x if x >= f32(0) else x)
     y = f32(1) / (f32(1) + e)
     return y if x >= f32(0) else e * y
+
+
+@device_function()
+def inverse(tau):
+    """1 / tau, kept finite: a score that is zero stays so at any positive temperature."""
+    value = f32(1) / tau
+    return LARGEST if tau > f32(0) and value > LARGEST else value

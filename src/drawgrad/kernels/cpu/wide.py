@@ -10,7 +10,7 @@ import numpy as np
 from numba import int32, uint64
 
 from drawgrad.kernels.cpu.jit import device_function, kernel
-from drawgrad.kernels.cpu.scalar import bits_of, exp, float_of, gumbel, logistic, sigmoid, words
+from drawgrad.kernels.cpu.scalar import bits_of, exp, float_of, gumbel, inverse, logistic, sigmoid, words
 from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM, WORD, WORDS
 
 __all__ = [
@@ -85,7 +85,7 @@ def draw(noise, scratch, seed, row, first_class, stream):
 
 @device_function()
 def gumbel_scores(logits, scores, scratch, seed, row, class_offset):
-    """logits + Gumbel for one row."""
+    """Logits + Gumbel for one row."""
     skip = class_offset % WORDS
     for begin in range(0, logits.shape[0], CHUNK):
         count = min(CHUNK, logits.shape[0] - begin)
@@ -121,9 +121,24 @@ def gumbel_softmax(logits, sample, tau, seeds, rows, row_offset, class_offset, s
     for i in range(start, stop):
         row = sample[i]
         gumbel_scores(logits[i], row, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
-        scale = reciprocal(exponentiate(row, f32(1) / tau[i % tau.shape[0]]))
+        scale = reciprocal(exponentiate(row, inverse(tau[i % tau.shape[0]])))
         for j in range(row.shape[0]):
             row[j] *= scale
+
+
+@device_function("reassoc")
+def _exponentiate_against(scores, grad, inverse_tau):
+    """:func:`exponentiate`, and the sum of the results times ``grad`` in the same pass."""
+    top = largest(scores, scores.shape[0])
+    shift = top if top > MINUS_INFINITY else f32(0)
+    total, weighted = f32(0), f32(0)
+    for j in range(scores.shape[0]):
+        value = exp((scores[j] - shift) * inverse_tau)
+        scores[j] = value
+        total += value
+        product = value * grad[j]
+        weighted += f32(0) if value == f32(0) else product
+    return total, weighted
 
 
 @device_function("reassoc")
@@ -137,9 +152,8 @@ def _weighted_sum(weights, grad):
 
 
 @device_function()
-def _softmax_vjp_row(grad, weights, out, scale, inverse_tau):
+def _center(grad, weights, out, scale, mean, inverse_tau):
     """The gradient of one row from the sample ``weights * scale``; exactly zero where the sample is."""
-    mean = _weighted_sum(weights, grad) * scale
     for j in range(weights.shape[0]):
         y = weights[j] * scale
         value = y * (grad[j] - mean) * inverse_tau
@@ -152,15 +166,17 @@ def gumbel_softmax_vjp(grad, logits, out, tau, seeds, rows, row_offset, class_of
     for i in range(start, stop):
         row = out[i]
         gumbel_scores(logits[i], row, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
-        inverse_tau = f32(1) / tau[i % tau.shape[0]]
-        scale = reciprocal(exponentiate(row, inverse_tau))
-        _softmax_vjp_row(grad[i], row, row, scale, inverse_tau)
+        inverse_tau = inverse(tau[i % tau.shape[0]])
+        total, weighted = _exponentiate_against(row, grad[i], inverse_tau)
+        scale = reciprocal(total)
+        _center(grad[i], row, row, scale, weighted * scale, inverse_tau)
 
 
 @kernel
 def softmax_vjp(grad, sample, out, tau, start, stop):
     for i in range(start, stop):
-        _softmax_vjp_row(grad[i], sample[i], out[i], f32(1), f32(1) / tau[i % tau.shape[0]])
+        mean = _weighted_sum(sample[i], grad[i])
+        _center(grad[i], sample[i], out[i], f32(1), mean, inverse(tau[i % tau.shape[0]]))
 
 
 @kernel
@@ -217,7 +233,7 @@ def noise(out, seeds, rows, row_offset, class_offset, stream, start, stop):
 def binary_concrete(logits, sample, tau, seeds, rows, row_offset, class_offset, hard, start, stop):
     scratch = np.empty(CHUNK + WORDS, np.uint32)
     for i in range(start, stop):
-        inverse_tau = f32(1) / tau[i % tau.shape[0]]
+        inverse_tau = inverse(tau[i % tau.shape[0]])
         for begin in range(0, logits.shape[1], CHUNK):
             chunk = logits[i, begin : begin + CHUNK]
             out = sample[i, begin : begin + CHUNK]
@@ -236,7 +252,7 @@ def binary_concrete(logits, sample, tau, seeds, rows, row_offset, class_offset, 
 def binary_concrete_vjp(grad, logits, result, tau, seeds, rows, row_offset, class_offset, start, stop):
     scratch = np.empty(CHUNK + WORDS, np.uint32)
     for i in range(start, stop):
-        inverse_tau = f32(1) / tau[i % tau.shape[0]]
+        inverse_tau = inverse(tau[i % tau.shape[0]])
         for begin in range(0, logits.shape[1], CHUNK):
             chunk = logits[i, begin : begin + CHUNK]
             upstream = grad[i, begin : begin + CHUNK]
