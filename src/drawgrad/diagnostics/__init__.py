@@ -1,0 +1,8 @@
+"""Instruments: how good is an estimator's gradient on my cost, and is my training run healthy?"""
+
+from __future__ import annotations
+
+from drawgrad.diagnostics.compare import compare
+from drawgrad.diagnostics.report import Estimate, Quality, Report, Verdict
+
+__all__ = ["Estimate", "Quality", "Report", "Verdict", "compare"]

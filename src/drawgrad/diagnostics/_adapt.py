@@ -1,0 +1,45 @@
+"""Estimators that learn, brought to where they would be after some steps of training."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+from torch.distributions import Distribution
+
+from drawgrad.diagnostics._gradients import CostFunction, loss_of
+from drawgrad.diagnostics._replicas import replicate
+from drawgrad.estimators import Estimator
+
+__all__ = ["adapted"]
+
+LEARNING_RATE = 0.01
+COPIES = 16
+"""Draws a step, so that fewer steps suffice than in training."""
+
+
+def adapted(
+    estimator: Estimator, cost: CostFunction, q: Distribution, steps: int, generator: torch.Generator
+) -> Estimator:
+    """An estimator that changes no more: itself if it has no state, else a copy that is adapted and set to ``eval()``.
+
+    The copy takes ``steps`` calls at the same ``q``, with Adam for its parameters, unless it is in evaluation mode
+    already.
+    """
+    if not isinstance(estimator, nn.Module):
+        return estimator
+    learner = copy.deepcopy(estimator)
+    optimizer: torch.optim.Optimizer | None = None
+    for _ in range(steps if learner.training else 0):
+        loss = loss_of(learner, cost, replicate(q, COPIES), generator) / COPIES
+        # A network may get its size, and so its parameters, from its first call.
+        own = [parameter for parameter in learner.parameters() if parameter.requires_grad]
+        if not own or not loss.requires_grad:
+            continue
+        optimizer = optimizer or torch.optim.Adam(own, lr=LEARNING_RATE)
+        for parameter, grad in zip(own, torch.autograd.grad(loss, own, allow_unused=True), strict=True):
+            parameter.grad = grad
+        optimizer.step()
+    learner.eval()
+    return learner

@@ -1,0 +1,125 @@
+"""Many gradient estimates of one estimator: independent draws, as many at once as memory allows."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from drawgrad.diagnostics._replicas import Replicas, replicate
+from drawgrad.estimators import Estimator
+
+__all__ = ["CostFunction", "Effort", "draw_gradients", "loss_of", "measure_effort", "rows_at_once"]
+
+CostFunction = Callable[[Tensor], Tensor]
+
+AT_ONCE = 2**18
+"""Numbers in the samples z that a cost gets at once; what it makes of them may be many times as much."""
+LARGEST = 2**27
+"""Numbers in all gradients of one estimator: half a gigabyte in float32."""
+FEWEST, MOST, PATIENCE = 5, 50, 0.1
+"""Calls that are timed: at least, at most, and the seconds after which no more are."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What one gradient costs.
+
+    Attributes:
+        evaluations: samples z that the cost is given, for each element of the result.
+        seconds: wall time of one call and its backward pass, the median of a few.
+    """
+
+    evaluations: int
+    seconds: float
+
+
+def measure_effort(estimator: Estimator, cost: CostFunction, q: Distribution, generator: torch.Generator) -> Effort:
+    """Time single gradients, and count the samples that one takes.
+
+    Raises:
+        TypeError: if the estimator does not take this ``q``.
+        ValueError: if the cost is wrong; the message is that of the estimator.
+    """
+    given = 0
+
+    def counted(z: Tensor) -> Tensor:
+        nonlocal given
+        given += z.shape[0]
+        return cost(z)
+
+    with torch.no_grad():
+        estimator(cost, q, generator=generator)  # Mistakes are told in the shapes that the caller knows.
+    own = [p for p in estimator.parameters() if p.requires_grad] if isinstance(estimator, nn.Module) else []
+    seconds: list[float] = []
+    while len(seconds) < FEWEST or (len(seconds) < MOST and sum(seconds) < PATIENCE):
+        given = 0
+        begin = time.perf_counter()
+        copies = replicate(q, 1)
+        loss = loss_of(estimator, counted, copies, generator)
+        # What learns is trained in the same backward pass.
+        found = torch.autograd.grad(loss, [*copies.parameters, *own], allow_unused=True)
+        [grad.cpu() for grad in found if grad is not None]
+        seconds.append(time.perf_counter() - begin)
+    return Effort(given, statistics.median(seconds))
+
+
+def draw_gradients(
+    estimator: Estimator,
+    cost: CostFunction,
+    q: Distribution,
+    draws: int,
+    generator: torch.Generator,
+    evaluations: int,
+    at_once: int | None = None,
+) -> Tensor:
+    """Draw independent gradients for the parameters of ``q``.
+
+    Args:
+        estimator: whose gradients.
+        cost: maps ``z`` of shape ``(samples, *batch, *event)`` to costs ``(samples, *lead)``.
+        q: the distribution.
+        draws: how many.
+        generator: draws the seeds.
+        evaluations: samples that one gradient takes.
+        at_once: draws that are computed together; as many as memory allows if None.
+
+    Returns:
+        Gradients, shape ``(draws, parameters)``, on the CPU, in the dtype of the parameters.
+
+    Raises:
+        ValueError: if there are too many to be held in memory.
+    """
+    at_once = min(draws, at_once or max(1, rows_at_once(q) // max(1, evaluations)))
+    parts: list[Tensor] = []
+    for start in range(0, draws, at_once):
+        copies = replicate(q, min(at_once, draws - start))
+        parts.append(copies.gradients(loss_of(estimator, cost, copies, generator)).cpu())
+        parameters = parts[0].shape[1]
+        if draws * parameters > LARGEST:
+            raise ValueError(
+                f"draws must be at most {LARGEST // parameters} for {parameters} parameters, as all are held in "
+                f"memory, but it is {draws}; take fewer, or measure on a smaller batch"
+            )
+    return torch.cat(parts)
+
+
+def rows_at_once(q: Distribution) -> int:
+    """How many samples of ``q`` a cost gets at once."""
+    return max(1, AT_ONCE // max(1, q.batch_shape.numel() * q.event_shape.numel()))
+
+
+def loss_of(estimator: Estimator, cost: CostFunction, copies: Replicas, generator: torch.Generator) -> Tensor:
+    """The loss of all copies together, with a graph."""
+
+    # A cost takes any number of samples, but the batch of q is its own affair: to it, copies are further samples.
+    def merged(z: Tensor) -> Tensor:
+        return cost(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+
+    with torch.enable_grad():
+        return estimator(merged, copies.q, generator=generator).sum()

@@ -1,0 +1,96 @@
+"""The gradient that all others are held against: exact where the states can be enumerated, else drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
+
+from drawgrad.diagnostics._gradients import CostFunction, draw_gradients, measure_effort, rows_at_once
+from drawgrad.diagnostics._names import name_of
+from drawgrad.diagnostics._replicas import replicate
+from drawgrad.diagnostics._statistics import Sample
+from drawgrad.estimators import Estimator, Exact, LeaveOneOut
+
+__all__ = ["Reference", "count_states", "make_reference"]
+
+LARGEST = 2**26
+"""Numbers in all states together: a quarter of a gigabyte in float32."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The exact gradient, or gradients whose mean stands for it, and words that say which."""
+
+    sample: Sample
+    description: str
+
+
+def make_reference(
+    given: Estimator | Tensor | None,
+    cost: CostFunction,
+    q: Distribution,
+    draws: int,
+    generator: torch.Generator,
+    at_once: int | None,
+) -> Reference:
+    """Compute the reference, from what the caller gave.
+
+    Raises:
+        TypeError: if it is of a wrong type, or does not take this ``q``.
+        ValueError: if it is an estimator with a bias.
+    """
+    if isinstance(given, Tensor):
+        parameters = sum(leaf.numel() for leaf in replicate(q, 1).parameters)
+        if given.numel() != parameters:
+            raise ValueError(
+                f"reference must have the {parameters} numbers of a gradient for q, but its shape is "
+                f"{tuple(given.shape)}; give the gradient for the parameters of q, one behind the other"
+            )
+        return Reference(Sample(given.detach().reshape(1, -1).cpu()), "the exact gradient, as given")
+    if given is None:
+        states = count_states(cost, q)
+        given = LeaveOneOut(samples=16) if states is None else Exact(limit=states)
+    if not isinstance(given, Estimator):
+        raise TypeError(f"reference must be an unbiased estimator, a tensor or None, but it is {given!r}")
+    if not given.unbiased or given.multi_sample_bound:
+        raise ValueError(
+            f"reference must be unbiased, but {type(given).__name__} is not; use LeaveOneOut(samples=16), or leave it "
+            f"out"
+        )
+    given.check_supported(q)
+    if isinstance(given, Exact):
+        found = draw_gradients(given, _in_parts(cost, rows_at_once(q)), q, 1, generator, 1)
+        return Reference(Sample(found), "the exact gradient, by enumeration")
+    evaluations = measure_effort(given, cost, q, generator).evaluations
+    sample = Sample(draw_gradients(given, cost, q, draws, generator, evaluations, at_once))
+    return Reference(sample, f"the mean of {draws} gradients of {name_of(given)}")
+
+
+def count_states(cost: CostFunction, q: Distribution) -> int | None:
+    """How many states the variables that share a cost have, or None if they cannot be enumerated in memory and time."""
+    base = q
+    while isinstance(base, Independent):
+        base = base.base_dist
+    if not isinstance(base, OneHotCategorical | Bernoulli):
+        return None
+    first = torch.zeros_like(base.logits)
+    if isinstance(base, OneHotCategorical):
+        first[..., 0] = 1
+    with torch.no_grad():
+        lead = cost(first[None]).dim() - 1
+    classes = first.shape[-1] if isinstance(base, OneHotCategorical) else 2
+    states = classes ** base.batch_shape[lead:].numel()
+    return states if states <= Exact().limit and states * first.numel() <= LARGEST else None
+
+
+def _in_parts(cost: CostFunction, rows: int) -> CostFunction:
+    """The values of a cost, a few samples at a time."""
+
+    @torch.no_grad()
+    def parts(z: Tensor) -> Tensor:
+        return torch.cat([cost(part) for part in z.split(rows)])
+
+    return parts

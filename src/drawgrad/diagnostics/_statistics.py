@@ -1,0 +1,137 @@
+r"""What independent gradients say of their bias and variance, each with its standard error.
+
+For draws g_1 .. g_n with mean m and covariance S, and a reference r (exact, or the mean of draws of its own), let
+d = m - r and let L be the covariance of d: S/n, plus that of r. Then
+
+.. math:: U = |d|^2 - \mathrm{tr}\, L, \qquad \mathrm{Var}\, U \approx 4\, \beta^\top L \beta + 2\, \mathrm{tr}\, L^2
+
+U is an unbiased estimate of the squared bias; for an exact reference it is the mean of (g_i - r).(g_j - r) over pairs
+of different draws. Without a bias, |d|^2 is distributed nearly as chi-square with (tr L)^2 / tr L^2 degrees of freedom,
+times tr L / freedom; this gives the probability of a false alarm. The standard error of U is on the safe side near
+U = 0, where the first term of its variance, which cannot be negative, is lost in noise.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Bias", "Estimate", "Sample", "measure_bias"]
+
+ROWS = 1000
+"""Draws that are compared pair by pair; of more, the means of groups are."""
+ROUNDING = 16.0
+"""A mean gradient may be off by this many units in the last place, whatever the statistics say."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and its standard error."""
+
+    value: float
+    error: float
+
+
+class Sample:
+    """Independent gradients, shape ``(draws, parameters)``, and their moments in float64.
+
+    A single one is taken as exact.
+    """
+
+    def __init__(self, gradients: Tensor) -> None:
+        self.gradients = gradients
+        self.count = len(gradients)
+        self.mean = gradients.mean(0, dtype=torch.float64)
+        size = gradients.double().norm(dim=1)
+        self.rounding = ROUNDING * torch.finfo(gradients.dtype).eps * float(size.mean())
+        group = -(-self.count // ROWS)
+        groups = gradients[: self.count // group * group].unflatten(0, (-1, group)).mean(1, dtype=torch.float64)
+        self._scale = group / self.count
+        self._groups = groups - groups.mean(0)
+
+    def squared_distances(self, point: Tensor) -> Tensor:
+        """Of every draw to a point, shape ``(draws,)``."""
+        return torch.cat([(part.double() - point).square().sum(1) for part in self.gradients.split(ROWS)])
+
+    def variance(self) -> Estimate:
+        """The trace of the covariance of one draw."""
+        if self.count == 1:
+            return Estimate(0.0, 0.0)
+        return _mean(self.squared_distances(self.mean) * (self.count / (self.count - 1)))
+
+    def error(self, reference: Sample) -> Estimate:
+        """The mean squared distance of one draw from the mean that ``reference`` stands for."""
+        found = _mean(self.squared_distances(reference.mean))
+        return Estimate(found.value - reference.variance().value / reference.count, found.error)
+
+    def along(self, direction: Tensor) -> float:
+        """The variance of the mean along a direction, times the direction's squared length."""
+        if self.count == 1:
+            return 0.0
+        return float((self._groups @ direction).square().sum()) / (len(self._groups) - 1) * self._scale
+
+    def inner(self, other: Sample) -> float:
+        """The trace of the product of two covariances, of the means of two samples; of one with itself for tr L^2."""
+        if min(self.count, other.count) == 1:
+            return 0.0
+        products = (self._groups @ other._groups.T).square()
+        rows, columns = products.shape
+        if other is self:
+            # A draw's product with itself is no product of independent ones.
+            found = (products.sum() - products.diagonal().sum()) / (rows * (rows - 1))
+        else:
+            found = products.mean()
+        shrunk = rows / (rows - 1) * columns / (columns - 1)
+        return float(found) * shrunk * self._scale * other._scale
+
+    def cosine(self, direction: Tensor) -> Estimate:
+        """The mean cosine of a draw with a direction; a draw that is zero counts as orthogonal."""
+        unit = torch.nn.functional.normalize(direction, dim=0)
+        parts = [torch.nn.functional.normalize(part.double(), dim=1) @ unit for part in self.gradients.split(ROWS)]
+        return _mean(torch.cat(parts))
+
+
+@dataclass(frozen=True)
+class Bias:
+    """The distance of an estimator's mean from the exact gradient.
+
+    Attributes:
+        squared: estimate of its square, unbiased, so it may be negative.
+        probability: of a difference as large as this one if there is no bias.
+        rounding: what the arithmetic alone may be off by.
+    """
+
+    squared: Estimate
+    probability: float
+    rounding: float
+
+
+def measure_bias(sample: Sample, reference: Sample) -> Bias:
+    """Compare the means of two independent samples."""
+    off = sample.mean - reference.mean
+    trace = sample.variance().value / sample.count + reference.variance().value / reference.count
+    squared_trace = sample.inner(sample) + reference.inner(reference) + 2 * sample.inner(reference)
+    distance = float(off.square().sum())
+    signal = max(sample.along(off) + reference.along(off) - squared_trace, 0.0)
+    error = math.sqrt(4 * signal + 2 * max(squared_trace, 0.0))
+    rounding = sample.rounding + reference.rounding
+    if distance <= rounding**2:
+        probability = 1.0
+    elif squared_trace <= 0 or trace <= 0:
+        probability = 0.0
+    else:
+        freedom = trace**2 / squared_trace
+        tail = torch.special.gammaincc(
+            torch.tensor(freedom / 2, dtype=torch.float64),
+            torch.tensor(distance * freedom / (2 * trace), dtype=torch.float64),
+        )
+        probability = float(tail)
+    return Bias(Estimate(distance - trace, error), probability, rounding)
+
+
+def _mean(values: Tensor) -> Estimate:
+    error = float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    return Estimate(float(values.mean()), error)

@@ -1,0 +1,159 @@
+"""Which estimator is good on this cost? Bias, variance and effort of each, against the exact gradient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from drawgrad._checks import check_count
+from drawgrad.diagnostics._adapt import adapted
+from drawgrad.diagnostics._gradients import CostFunction, Effort, draw_gradients, measure_effort
+from drawgrad.diagnostics._names import named
+from drawgrad.diagnostics._reference import Reference, make_reference
+from drawgrad.diagnostics._statistics import Bias, Estimate, Sample, measure_bias
+from drawgrad.diagnostics.report import Quality, Report, Verdict
+from drawgrad.estimators import Estimator, Exact
+from drawgrad.functional import draw_seed
+
+__all__ = ["compare"]
+
+ALPHA = 1e-4
+"""Probability that an estimator without bias is called biased."""
+LIMIT = 2.33
+"""Standard errors from an estimate to the limit that the truth stays below with a probability of 99 %."""
+
+
+def compare(
+    estimators: Sequence[Estimator] | Mapping[str, Estimator],
+    cost: CostFunction,
+    q: Distribution,
+    *,
+    draws: int = 1000,
+    reference: Estimator | Tensor | None = None,
+    generator: torch.Generator | None = None,
+    resolution: float = 0.1,
+    adapt: int = 100,
+    at_once: int | None = None,
+) -> Report:
+    r"""Measure the gradients of estimators for the parameters of ``q`` on a cost of your own.
+
+    .. math:: E|g - r|^2 = |E g - r|^2 + \mathrm{tr}\, \mathrm{Cov}(g)
+
+    for gradients g and the exact gradient r: mean squared error is squared bias plus variance. Each of them is told
+    with its standard error, so that an estimator in which no bias was seen is told apart from one that was drawn too
+    seldom to see it. What is compared is the gradient for the logits of discrete distributions and for the
+    constructor's parameters of others, summed over the loss; neither your tensors nor your estimators are changed.
+
+    An estimator that learns is copied first and, if it is in training mode, adapted to the problem.
+
+    Args:
+        estimators: what to compare, a list, or a dict with names of your own.
+        cost: maps samples ``z`` of shape ``(samples, *batch, *event)`` to costs ``(samples, *lead)``.
+        q: the distribution.
+        draws: gradients of each estimator.
+        reference: whose mean is taken as the exact gradient: an unbiased estimator, which then gets four times the
+            draws, or the exact gradient itself. If None, the states are enumerated if they are few enough, and
+            ``LeaveOneOut(samples=16)`` is drawn if not.
+        generator: draws the seeds; torch's default generator if None.
+        resolution: a bias of this size, relative to the exact gradient, must be noticed; where it could not be, the
+            verdict is "too few draws".
+        adapt: steps in which an estimator that learns is adapted, of 16 draws each.
+        at_once: draws that are computed together, as many as memory allows if None. For a cost that takes one
+            number of samples only, use 1.
+
+    Returns:
+        The report; ``print`` shows it as a table.
+
+    Raises:
+        TypeError: if an estimator does not take this ``q``, or if ``q`` cannot be copied.
+        ValueError: if an argument breaks its rule, or if the cost is wrong.
+
+    Example:
+        >>> from torch.distributions import OneHotCategorical
+        >>> from drawgrad.estimators import Reinforce, StraightThrough
+        >>> q = OneHotCategorical(logits=torch.zeros(3))
+        >>> report = compare([StraightThrough(), Reinforce()], lambda z: (z * torch.arange(3.0)).sum(-1), q, draws=2000)
+        >>> [row.verdict for row in report.rows]
+        ['none seen', 'none seen']
+        >>> report["Reinforce"].variance.value > report["StraightThrough"].variance.value
+        True
+
+    References:
+        Chen, Qin. A two-sample test for high-dimensional data with applications to gene-set testing. Annals of
+        Statistics 38, 2010 (the unbiased estimate of a squared distance of means).
+    """
+    check_count(draws, "draws", minimum=2)
+    check_count(adapt, "adapt")
+    if at_once is not None:
+        check_count(at_once, "at_once", minimum=1)
+    if not 0 < resolution < math.inf:
+        raise ValueError(f"resolution must be positive and finite, but it is {resolution!r}; 0.1 is the default")
+    listed = named(estimators)
+    for estimator in listed.values():
+        estimator.check_supported(q)
+    # All estimators see the same seeds, whichever others are on the list; the reference sees others.
+    first = int(draw_seed(generator=generator))
+    truth = make_reference(reference, cost, q, 4 * draws, _generator(first + 1), at_once)
+    rows = []
+    for name, estimator in listed.items():
+        ready = adapted(estimator, cost, q, adapt, _generator(first + 2))
+        effort = measure_effort(ready, cost, q, _generator(first + 3))
+        count = 1 if isinstance(ready, Exact) else draws  # it draws nothing
+        found = draw_gradients(ready, cost, q, count, _generator(first), effort.evaluations, at_once)
+        rows.append(_quality(name, estimator, Sample(found), truth, effort, resolution))
+    norm = _norm(truth.sample)
+    return Report(tuple(rows), truth.description, norm, len(truth.sample.mean), draws, resolution)
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed % 2**63)
+
+
+def _norm(sample: Sample) -> Estimate:
+    """The norm of a mean, from the unbiased estimate of its square."""
+    noise = sample.variance().value / sample.count
+    return Estimate(math.sqrt(max(float(sample.mean.square().sum()) - noise, 0.0)), math.sqrt(noise))
+
+
+def _quality(
+    name: str, estimator: Estimator, sample: Sample, truth: Reference, effort: Effort, resolution: float
+) -> Quality:
+    bias, variance = measure_bias(sample, truth.sample), sample.variance()
+    error = sample.error(truth.sample)
+    limit = math.sqrt(max(bias.squared.value, 0.0) + LIMIT * bias.squared.error) + bias.rounding
+    signal = math.sqrt(max(float(sample.mean.square().sum()) - variance.value / sample.count, 0.0))
+    return Quality(
+        name=name,
+        claims_unbiased=estimator.unbiased,
+        verdict="other objective"
+        if estimator.multi_sample_bound
+        else _verdict(bias, limit, resolution * _norm(truth.sample).value),
+        bias=_root(bias.squared),
+        bias_squared=bias.squared,
+        bias_limit=limit,
+        variance=variance,
+        mean_squared_error=error,
+        cosine=sample.cosine(truth.sample.mean),
+        signal_to_noise=signal / math.sqrt(variance.value) if variance.value > 0 else math.inf,
+        evaluations=effort.evaluations,
+        seconds=effort.seconds,
+        draws=sample.count,
+    )
+
+
+def _verdict(bias: Bias, limit: float, noticed: float) -> Verdict:
+    if not math.isfinite(bias.squared.value):
+        return "not finite"
+    if bias.probability < ALPHA:
+        return "biased"
+    return "none seen" if limit <= noticed + bias.rounding else "too few draws"
+
+
+def _root(squared: Estimate) -> Estimate:
+    """The square root of an estimate, whose standard error is that of the root at least far from zero."""
+    root, spread = math.sqrt(max(squared.value, 0.0)), math.sqrt(squared.error)
+    return Estimate(root, min(squared.error / (2 * root), spread) if root > 0 else spread)

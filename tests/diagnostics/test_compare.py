@@ -1,0 +1,335 @@
+"""Comparisons of estimators: verdicts, moments against an oracle, and what they leave untouched."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import (
+    Bernoulli,
+    Distribution,
+    Gamma,
+    Independent,
+    MultivariateNormal,
+    Normal,
+    OneHotCategorical,
+)
+
+from drawgrad.diagnostics import Report, compare
+from drawgrad.diagnostics._names import name_of
+from drawgrad.distributions import RelaxedOneHotCategorical
+from drawgrad.estimators import (
+    ESTIMATORS,
+    Estimator,
+    Exact,
+    GumbelSoftmax,
+    LeaveOneOut,
+    MovingAverage,
+    Pathwise,
+    Rebar,
+    Reinforce,
+    ReinMax,
+    Relax,
+    STGumbelSoftmax,
+    StraightThrough,
+    Vimco,
+)
+from tests.estimators.problems import Problem
+from tests.estimators.scores import PlainScore, WrongScore
+
+BINARY = Problem("neural", 2, 3, binary=True)
+CATEGORICAL = Problem("neural", 3, 2)
+PROBLEMS = (BINARY, CATEGORICAL)
+
+
+def compared(problem: Problem, *estimators: Estimator, draws: int = 4000, **options: object) -> Report:
+    parameters, q = problem.parameters, problem.distribution(problem.logits)
+    generator = torch.Generator().manual_seed(5)
+    return compare(estimators, lambda z: problem.cost(z, parameters), q, draws=draws, generator=generator, **options)
+
+
+class TestVerdict:
+    @pytest.mark.parametrize("name", ESTIMATORS)
+    def test_of_every_estimator_is_what_it_claims(self, name: str) -> None:
+        problem = CATEGORICAL if ESTIMATORS[name].supports & {"categorical", "log_prob"} else BINARY
+        if not ESTIMATORS[name].supports & {"categorical", "log_prob", "binary"}:
+            problem, estimator = BINARY, ESTIMATORS[name]()
+            with pytest.raises(TypeError, match="q = any distribution with rsample"):
+                compared(problem, estimator)
+            return
+        (row,) = compared(problem, ESTIMATORS[name](), draws=20_000, resolution=0.2).rows
+        assert row.claims_unbiased == ESTIMATORS[name].unbiased
+        if row.name == "Vimco":
+            assert row.verdict == "other objective"
+        else:
+            assert row.verdict == ("none seen" if row.claims_unbiased else "biased")
+
+    def test_of_an_estimator_that_lies(self) -> None:
+        honest, liar = compared(CATEGORICAL, PlainScore(), WrongScore(), draws=20_000, resolution=0.2).rows
+        assert (honest.verdict, liar.verdict) == ("none seen", "biased")
+        exact = CATEGORICAL.exact().logits.norm()
+        assert abs(liar.bias.value - 0.25 * exact) < 5 * liar.bias.error < 0.1 * exact
+
+    def test_of_too_few_draws(self) -> None:
+        (row,) = compared(CATEGORICAL, Reinforce(), draws=30).rows
+        assert row.verdict == "too few draws"
+        assert row.bias_limit > 0.1 * CATEGORICAL.exact().logits.norm()
+
+    def test_of_a_cost_that_is_not_finite(self) -> None:
+        q = Bernoulli(logits=torch.zeros(2))
+        report = compare([Reinforce()], lambda z: z.sum(-1).log(), q, draws=50)
+        assert report.rows[0].verdict == "not finite"
+
+
+class TestMoments:
+    @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
+    @pytest.mark.parametrize("estimator", [StraightThrough(), ReinMax(), LeaveOneOut(samples=3)], ids=repr)
+    def test_are_those_of_an_oracle(self, problem: Problem, estimator: Estimator) -> None:
+        report = compared(problem, estimator)
+        row, exact = report.rows[0], problem.exact().logits.flatten()
+        assert report.reference_norm.value == pytest.approx(float(exact.norm()), rel=1e-9)
+        assert report.reference_norm.error == 0
+        assert report.reference == "the exact gradient, by enumeration"
+        draws = problem.estimates(estimator, 60_000, seed=99).logits.flatten(1)
+        mean = draws.mean(0)
+        off = (draws - exact).square().sum(1)
+        assert abs(row.variance.value - float((draws - mean).square().sum(1).mean())) < 5 * row.variance.error
+        assert abs(row.mean_squared_error.value - float(off.mean())) < 5 * row.mean_squared_error.error
+        cosines = torch.nn.functional.cosine_similarity(draws, exact[None])
+        assert abs(row.cosine.value - float(cosines.mean())) < 5 * row.cosine.error
+        squared = float((mean - exact).square().sum())
+        assert abs(row.bias_squared.value - squared) < 5 * row.bias_squared.error + 1e-3 * float(exact.square().sum())
+
+    def test_add_up(self) -> None:
+        for row in compared(BINARY, STGumbelSoftmax(), LeaveOneOut()).rows:
+            total = row.bias_squared.value + row.variance.value
+            assert row.mean_squared_error.value == pytest.approx(total, rel=1e-9)
+
+    def test_of_the_exact_gradient(self) -> None:
+        (row,) = compared(BINARY, Exact()).rows
+        assert (row.variance.value, row.draws, row.evaluations, row.verdict) == (0, 1, 8, "none seen")
+        assert row.cosine.value == pytest.approx(1)
+        assert row.signal_to_noise == float("inf")
+
+    def test_one_draw_at_a_time_gives_the_same_as_all_at_once(self) -> None:
+        together, apart = (
+            compared(BINARY, ReinMax(), draws=500, at_once=size, resolution=0.3).rows[0] for size in (None, 1)
+        )
+        error = (together.variance.error**2 + apart.variance.error**2) ** 0.5
+        assert abs(together.variance.value - apart.variance.value) < 5 * error
+        assert apart.verdict == together.verdict
+
+    def test_a_cost_for_one_number_of_samples_takes_draws_one_at_a_time(self) -> None:
+        def cost(z: Tensor) -> Tensor:
+            assert z.shape == (2, 3)
+            return z.sum(-1)
+
+        reference = torch.full((3,), 0.25)
+        report = compare(
+            [LeaveOneOut()], cost, Bernoulli(logits=torch.zeros(3)), draws=200, reference=reference, at_once=1
+        )
+        assert report.rows[0].evaluations == 2
+
+    @pytest.mark.parametrize("name", ["Arsm", "Exact", "IndeCateR", "MuProp", "Rebar", "ReinMax"])
+    def test_evaluations_are_counted(self, name: str) -> None:
+        (row,) = compared(CATEGORICAL, ESTIMATORS[name](), draws=20).rows
+        assert row.evaluations == ESTIMATORS[name]().evaluations(3, 2)
+        assert row.seconds > 0
+
+
+class TestReference:
+    def test_is_drawn_where_there_are_too_many_states(self) -> None:
+        q = Bernoulli(logits=torch.zeros(17, dtype=torch.float64))
+        report = compare([StraightThrough()], lambda z: z.sum(-1), q, draws=500)
+        assert report.reference == "the mean of 2000 gradients of LeaveOneOut(samples=16)"
+        # The exact gradient is 1/4 in each entry, and straight-through's.
+        assert abs(report.reference_norm.value - 17**0.5 / 4) < report.reference_norm.error < 0.03
+        assert report.rows[0].verdict == "none seen"
+
+    def test_may_be_chosen(self) -> None:
+        report = compared(BINARY, StraightThrough(), reference=Rebar(), draws=1000)
+        assert report.reference.startswith("the mean of 4000 gradients of Rebar")
+        assert report.rows[0].verdict == "biased"
+
+    def test_may_be_given(self) -> None:
+        report = compared(BINARY, ReinMax(), reference=BINARY.exact().logits)
+        enumerated = compared(BINARY, ReinMax())
+        assert report.rows[0].bias.value == pytest.approx(enumerated.rows[0].bias.value)
+        assert report.reference == "the exact gradient, as given"
+
+    @pytest.mark.parametrize("biased", [StraightThrough(), Vimco()])
+    def test_must_be_unbiased(self, biased: Estimator) -> None:
+        with pytest.raises(ValueError, match="reference must be unbiased, but"):
+            compared(BINARY, ReinMax(), reference=biased)
+
+    def test_must_fit_the_parameters(self) -> None:
+        with pytest.raises(
+            ValueError, match=r"reference must have the 3 numbers of a gradient for q, but its shape is \(2,\)"
+        ):
+            compared(BINARY, ReinMax(), reference=torch.zeros(2))
+
+
+class TestDistributions:
+    @pytest.mark.parametrize(
+        ("q", "parameters"),
+        [
+            (Normal(torch.zeros(3), torch.ones(3)), 6),
+            (Independent(Normal(torch.zeros(2, 3), 1.0), 1), 12),
+            (Gamma(torch.ones(()), torch.ones(())), 2),
+            (MultivariateNormal(torch.zeros(3), torch.eye(3)), 12),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_continuous_ones_are_compared_by_what_they_are_made_of(self, q: Distribution, parameters: int) -> None:
+        lead = len(q.batch_shape)
+
+        def cost(z: Tensor) -> Tensor:
+            return (z**2).flatten(1 + lead).sum(-1) if z.dim() > 1 + lead else z**2
+
+        report = compare([Pathwise(), LeaveOneOut(samples=4)], cost, q, draws=400, resolution=10.0)
+        assert report.parameters == parameters
+        assert [row.verdict for row in report.rows] == ["none seen", "none seen"]
+
+    def test_discrete_ones_are_compared_by_their_logits(self) -> None:
+        probs = torch.tensor([[0.2, 0.8], [0.5, 0.5]])
+        for q in (OneHotCategorical(probs=probs), Independent(OneHotCategorical(logits=probs.log()), 1)):
+            report = compare([StraightThrough()], lambda z: z[..., 0].sum(-1), q, draws=500)
+            assert report.reference_norm.value == pytest.approx((2 * (0.16**2 + 0.25**2)) ** 0.5, rel=1e-5)
+
+    def test_elements_of_a_batch_are_independent(self) -> None:
+        logits = torch.randn(4, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        weights = torch.arange(6, dtype=torch.float64).reshape(2, 3)
+
+        def cost(z: Tensor) -> Tensor:
+            return (z * weights).sum((-1, -2)) ** 2
+
+        seeds = [torch.Generator().manual_seed(1) for _ in range(5)]
+        whole = compare([ReinMax()], cost, OneHotCategorical(logits=logits), draws=3000, generator=seeds[0]).rows[0]
+        parts = [
+            compare([ReinMax()], cost, OneHotCategorical(logits=row), draws=3000, generator=seed).rows[0]
+            for row, seed in zip(logits, seeds[1:], strict=True)
+        ]
+        error = (whole.variance.error**2 + sum(part.variance.error**2 for part in parts)) ** 0.5
+        assert abs(whole.variance.value - sum(part.variance.value for part in parts)) < 5 * error
+
+    def test_one_that_cannot_be_copied_is_refused(self) -> None:
+        class Coin(Bernoulli):
+            def __init__(self) -> None:
+                super().__init__(logits=torch.zeros(()))
+
+        for estimator, q in ((StraightThrough(), Coin()), (Pathwise(), RelaxedOneHotCategorical(0.5, torch.ones(3)))):
+            with pytest.raises(TypeError, match="q must be a distribution that can be made anew"):
+                compare([estimator], lambda z: z, q, reference=torch.zeros(()))
+
+
+class TestState:
+    def test_nothing_of_the_callers_is_changed(self) -> None:
+        logits = torch.zeros(3, 4, requires_grad=True)
+        weights = torch.ones(4, requires_grad=True)
+        learner = Reinforce(MovingAverage())
+        before = {name: value.clone() for name, value in learner.state_dict().items()}
+        random = torch.get_rng_state()
+        seeds, q = torch.Generator().manual_seed(1), OneHotCategorical(logits=logits)
+        compare([learner, Relax()], lambda z: (z * weights).sum((-1, -2)), q, draws=20, adapt=5, generator=seeds)
+        assert logits.grad is None
+        assert weights.grad is None
+        assert learner.training
+        assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
+        assert torch.equal(torch.get_rng_state(), random)
+
+    def test_estimators_that_learn_are_adapted(self) -> None:
+        q = OneHotCategorical(logits=torch.zeros(3, dtype=torch.float64))
+        learner = Reinforce(MovingAverage())
+
+        def variance(adapt: int) -> float:
+            seeds = torch.Generator().manual_seed(1)
+            report = compare([learner], lambda z: 10 + z[..., 0], q, adapt=adapt, generator=seeds)
+            return report.rows[0].variance.value
+
+        assert variance(20) < 0.05 * variance(0)
+        learner.eval()
+        assert variance(20) == variance(0)
+
+    def test_one_seed_is_one_report_whatever_else_is_on_the_list(self) -> None:
+        alone = compared(BINARY, ReinMax(), draws=100)["ReinMax(tau=1)"]
+        among = compared(BINARY, Relax(), GumbelSoftmax(tau=0.5), ReinMax(), draws=100, adapt=3)["ReinMax(tau=1)"]
+        assert (alone.variance, alone.bias, alone.cosine) == (among.variance, among.bias, among.cosine)
+
+    def test_the_default_generator_is_the_default(self) -> None:
+        q = Bernoulli(logits=torch.zeros(2))
+        found = []
+        for seed in (3, 3, 4):
+            torch.manual_seed(seed)
+            found.append(compare([STGumbelSoftmax()], lambda z: z.sum(-1) ** 2, q, draws=50).rows[0].variance.value)
+        assert found[0] == found[1] != found[2]
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"draws": 1}, "draws must be at least 2"),
+            ({"resolution": 0.0}, "resolution must be positive"),
+            ({"adapt": -1}, "adapt must be at least 0"),
+            ({"at_once": 0}, "at_once must be at least 1"),
+        ],
+    )
+    def test_of_options(self, options: dict[str, object], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            compared(BINARY, ReinMax(), **options)
+
+    def test_an_empty_list(self) -> None:
+        with pytest.raises(ValueError, match="estimators must hold at least one"):
+            compared(BINARY)
+
+    def test_a_class_in_place_of_an_object(self) -> None:
+        with pytest.raises(TypeError, match=r"estimators must be Estimator objects such as ReinMax\(\)"):
+            compare([ReinMax], lambda z: z, Bernoulli(logits=torch.zeros(())))  # type: ignore[list-item]
+
+    def test_two_of_one_name(self) -> None:
+        with pytest.raises(ValueError, match="two are called StraightThrough; give a dict"):
+            compared(BINARY, StraightThrough(), StraightThrough())
+
+    def test_a_cost_of_a_wrong_shape_is_told_in_the_callers_shapes(self) -> None:
+        with pytest.raises(ValueError, match=r"\(1,\) or \(1, 3\) .* but it returned shape \(1, 2\)"):
+            compare([ReinMax()], lambda z: z[..., :2], Bernoulli(logits=torch.zeros(3)), reference=torch.zeros(3))
+
+    def test_a_cost_without_a_gradient(self) -> None:
+        with pytest.raises(ValueError, match="ReinMax needs the gradient of the cost"):
+            compared_without_gradient()
+
+    def test_more_gradients_than_fit(self) -> None:
+        with pytest.raises(ValueError, match=r"draws must be at most 134217 for 1000 parameters"):
+            compare(
+                [StraightThrough()], lambda z: z.sum(-1), Bernoulli(logits=torch.zeros(1000)), draws=200_000,
+                reference=torch.zeros(1000),
+            )  # fmt: skip
+
+
+def compared_without_gradient() -> Report:
+    return compare([ReinMax()], lambda z: z.round().detach().sum(-1), Bernoulli(logits=torch.zeros(3)))
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("estimator", "name"),
+        [
+            (StraightThrough(), "StraightThrough"),
+            (StraightThrough(samples=3), "StraightThrough(samples=3)"),
+            (GumbelSoftmax(tau=torch.tensor(0.25)), "GumbelSoftmax(tau=0.25)"),
+            (GumbelSoftmax(tau=torch.ones(2, 1)), "GumbelSoftmax(tau=<2x1>)"),
+            (Reinforce(MovingAverage()), "Reinforce(baseline=MovingAverage)"),
+            (Reinforce(), "Reinforce"),
+            (Rebar(tau=0.3), "Rebar(tau=0.3)"),
+            (Relax(), "Relax(tau=0.5)"),
+        ],
+    )
+    def test_tell_what_is_not_the_default(self, estimator: Estimator, name: str) -> None:
+        assert name_of(estimator) == name
+
+    def test_may_be_given(self) -> None:
+        q = Bernoulli(logits=torch.zeros(2))
+        report = compare({"a": ReinMax(), "b": ReinMax()}, lambda z: z.sum(-1), q, draws=5)
+        assert [row.name for row in report.rows] == ["a", "b"]
+        with pytest.raises(KeyError, match="'c'; the rows are a, b"):
+            report["c"]

@@ -1,0 +1,128 @@
+"""How reports look: text, markdown, JSON, and the digits of their numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+from torch.distributions import Bernoulli
+
+from drawgrad.diagnostics import Estimate, Quality, Report, Verdict, compare
+from drawgrad.diagnostics._table import markdown_table, significant, text_table, with_error
+from drawgrad.estimators import Exact, LeaveOneOut, StraightThrough
+
+
+def row(name: str, verdict: Verdict = "biased", **changes: object) -> Quality:
+    values: dict[str, object] = {
+        "name": name,
+        "claims_unbiased": False,
+        "verdict": verdict,
+        "bias": Estimate(0.1234, 0.0056),
+        "bias_squared": Estimate(0.0152, 0.0014),
+        "bias_limit": 0.2,
+        "variance": Estimate(1.5, 0.03),
+        "mean_squared_error": Estimate(1.515, 0.031),
+        "cosine": Estimate(0.5, 0.01),
+        "signal_to_noise": 0.8,
+        "evaluations": 4,
+        "seconds": 0.00123,
+        "draws": 1000,
+    }
+    return Quality(**(values | changes))
+
+
+REPORT = Report(
+    rows=(row("A(tau=0.5)"), row("B", "none seen"), row("Longer name", "too few draws", seconds=2.5e-5)),
+    reference="the exact gradient, by enumeration",
+    reference_norm=Estimate(1.25, 0.0),
+    parameters=12,
+    draws=1000,
+    resolution=0.1,
+)
+
+
+class TestText:
+    def test_is_a_table_whose_columns_are_aligned(self) -> None:
+        lines = REPORT.text().splitlines()
+        assert len({line.index("0.500 ± 0.010") for line in lines[2:5]}) == 1
+        assert lines[2].startswith("A(tau=0.5)  ")
+        assert "0.1234 ± 0.0056" in lines[2]
+        assert "none seen (< 0.200)" in lines[3]
+        assert "? (< 0.200)" in lines[4]
+        assert lines[4].endswith("25.0 µs")
+        assert str(REPORT) == REPORT.text()
+
+    def test_says_what_the_reference_is(self) -> None:
+        assert "Reference: the exact gradient, by enumeration, of length 1.25.\n" in REPORT.text()
+        drawn = Report(REPORT.rows, "the mean of 400 gradients of X", Estimate(1.25, 0.04), 12, 1000, 0.1)
+        assert "the mean of 400 gradients of X, of length 1.25, off by about 0.0400.\n" in drawn.text()
+
+    @pytest.mark.parametrize("verdict", ["not finite", "other objective"])
+    def test_of_rows_without_a_bias(self, verdict: Verdict) -> None:
+        assert verdict in Report((row("A", verdict),), "r", Estimate(1.0, 0.0), 1, 2, 0.1).text()
+
+
+class TestMarkdown:
+    def test_is_a_table(self) -> None:
+        lines = REPORT.markdown().splitlines()
+        assert lines[0].startswith("| estimator | bias | variance |")
+        assert lines[1] == "| --- |" + " ---: |" * 7
+        assert lines[2].count("|") == 9
+        assert REPORT.note() in REPORT.markdown()
+
+
+class TestJson:
+    def test_holds_everything(self) -> None:
+        found = json.loads(REPORT.json())
+        assert found["reference_norm"] == {"value": 1.25, "error": 0.0}
+        assert [item["name"] for item in found["rows"]] == ["A(tau=0.5)", "B", "Longer name"]
+        assert found["rows"][0]["variance"] == {"value": 1.5, "error": 0.03}
+        assert found["rows"][1]["verdict"] == "none seen"
+
+    def test_has_null_for_what_is_not_finite(self) -> None:
+        report = compare([Exact()], lambda z: z.sum(-1), Bernoulli(logits=torch.zeros(2)))
+        assert report.rows[0].signal_to_noise == math.inf
+        assert json.loads(report.json())["rows"][0]["signal_to_noise"] is None
+
+
+class TestNumbers:
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [(0.0, "0"), (1.0, "1.00"), (0.99999, "1.00"), (-12.345, "-12.3"), (123456.0, "123000"), (1e-5, "1.00e-05"),
+         (1e20, "1.00e+20"), (math.inf, "inf"), (math.nan, "nan")],
+    )  # fmt: skip
+    def test_have_three_digits(self, value: float, text: str) -> None:
+        assert significant(value) == text
+
+    @pytest.mark.parametrize(
+        ("value", "error", "text"),
+        [
+            (0.123456, 0.0123, "0.123 ± 0.012"),
+            (1234.56, 78.9, "1235 ± 79"),
+            (5.0, 0.0, "5.00"),
+            (0.0, 0.25, "0.00 ± 0.25"),
+            (1.2346e-9, 1e-11, "(1.235 ± 0.010)e-9"),
+            (3e8, 2e7, "(3.00 ± 0.20)e8"),
+            (math.nan, math.nan, "nan"),
+            (1.0, 1e-15, "1.00"),
+        ],
+    )
+    def test_have_the_digits_that_are_known(self, value: float, error: float, text: str) -> None:
+        assert with_error(value, error) == text
+
+    def test_tables(self) -> None:
+        assert text_table(["a", "b"], [["x", "1"], ["long", "22"]]).splitlines() == [
+            "a      b",
+            "----  --",
+            "x      1",
+            "long  22",
+        ]
+        assert markdown_table(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
+
+
+def test_the_rows_of_a_real_comparison_render() -> None:
+    q = Bernoulli(logits=torch.zeros(2))
+    report = compare([StraightThrough(), LeaveOneOut()], lambda z: z.sum(-1) ** 2, q, draws=100)
+    assert len(report.text().splitlines()) == 2 + 2 + 3
