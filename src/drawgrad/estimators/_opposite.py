@@ -1,4 +1,4 @@
-"""Antithetic samples: one uniform number u, used as u and as 1 - u."""
+"""Antithetic samples: two that share one uniform number and lie as far apart as it allows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ __all__ = ["draw_opposite"]
 
 
 def draw_opposite(q: Distribution, samples: int, seed: Tensor) -> Tensor:
-    r"""Draw pairs F^-1(u), F^-1(1 - u); each of the two is a sample of q, and they tend to lie on opposite sides.
+    r"""Draw pairs F^-1(u), F^-1(1 - u), each of the two a sample of q, on opposite sides of its median.
 
-    The classes of a one-hot variable lie side by side on [0, 1] in their order.
+    The classes of a one-hot variable have no order. They lie side by side on a circle of length 1, and the pair is at u
+    and u + 1/2: both are of class i with probability max(0, 2 pi_i - 1), the least that is possible.
 
     Args:
         q: one-hot categorical, Bernoulli, or a distribution with ``icdf``; also inside ``Independent``.
@@ -36,15 +37,13 @@ def draw_opposite(q: Distribution, samples: int, seed: Tensor) -> Tensor:
         variable = discrete(q).expand(half)
         logits = variable.logits.double()
         x = logistic_noise(variable.batch_shape, dtype=torch.float64, device=logits.device, seed=seed)
-        x = torch.cat([x, -x])
-        logits = logits.repeat(2, *[1] * (logits.dim() - 1))
-        if isinstance(variable, OneHot):
-            ends = logits.softmax(-1).cumsum(-1)
-            # Scaled by the last end, which rounding may leave beside 1.
-            code = (ends <= x.sigmoid()[..., None] * ends[..., -1:]).sum(-1)
-        else:
-            code = logits + x > 0
-        return variable.encode(code)
+        if not isinstance(variable, OneHot):
+            return variable.encode(torch.cat([logits + x > 0, logits - x > 0]))
+        u = x.sigmoid()
+        ends = logits.softmax(-1).cumsum(-1)
+        # Scaled by the last end, which rounding may leave beside 1.
+        at = torch.stack([u, (u + 0.5) % 1])[..., None] * ends[..., -1:]
+        return variable.encode((ends <= at).sum(-1).flatten(0, 1))
 
 
 def _draw_inverse(q: Distribution, half: int, seed: Tensor) -> Tensor:

@@ -34,9 +34,9 @@ class Reinforce(StatefulEstimator):
         baseline: :class:`NoBaseline` (the default), :class:`MovingAverage`, :class:`Nvil`, or one of your own. Its
             state and parameters are those of this module.
         samples: draws to average over.
-        antithetic: whether samples come in pairs F^-1(u), F^-1(1 - u), which need an even number of ``samples``. The
-            pairs cancel much of what is constant in a cost; for a cost that is alike on opposite sides they are a
-            waste. One-hot classes count as lying side by side in their order.
+        antithetic: whether samples come in pairs F^-1(u), F^-1(1 - u), or one-hot ones in pairs of different classes,
+            as far as their probabilities allow. That needs an even number of ``samples``. The pairs cancel much of what
+            is constant in a cost; for a cost that is alike on opposite sides they are a waste.
         proposal: maps q to the distribution r to draw from instead, which must be able to draw whatever q can. Costs
             and gradients are weighted by q(D) / r(D) (importance sampling): for costs that hang on rare samples.
 
