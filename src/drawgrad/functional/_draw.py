@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -79,8 +80,8 @@ def place(row_offset: int, class_offset: int, rows: int, classes: int) -> tuple[
 
 def as_rows(tensor: Tensor, dim: int) -> Tensor:
     """A tensor with its classes along ``dim``, as ``(1, rows, classes)``; a view where the layout allows it."""
-    if _is_last(dim, tensor) and tensor.shape[-1]:
-        return tensor.reshape(1, -1, tensor.shape[-1])  # One node of the graph instead of four.
+    if _is_last(dim, tensor):
+        return tensor.reshape(1, math.prod(tensor.shape[:-1]), tensor.shape[-1])  # One node instead of four.
     return tensor.movedim(dim, -1)[None, None].flatten(1, -2)
 
 
