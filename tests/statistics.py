@@ -8,6 +8,7 @@ passing: draw more samples, or ask for less.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 
@@ -17,7 +18,15 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-__all__ = ["ALPHA", "MISS", "Underpowered", "assert_distribution", "assert_frequencies", "assert_mean"]
+__all__ = [
+    "ALPHA",
+    "MISS",
+    "Underpowered",
+    "assert_distribution",
+    "assert_frequencies",
+    "assert_mean",
+    "with_enough_draws",
+]
 
 ALPHA = 1e-6
 """Probability of a false alarm, over all entries of one check."""
@@ -30,6 +39,21 @@ FEWEST_EXPECTED = 25.0
 
 class Underpowered(AssertionError):
     """The sample is too small for the resolution that the test claims."""
+
+
+def with_enough_draws(check: Callable[[int], None], most: int) -> None:
+    """Run a check with few draws first, and with up to ``most`` if those are too few for its resolution.
+
+    Whether draws suffice depends on how much they vary and not on what comes out, so a second look is no second chance.
+
+    Args:
+        check: takes the number of draws; raises :class:`Underpowered` if there are too few.
+        most: the number of draws to end with; the first attempt takes a 16th of it.
+    """
+    for draws in (most // 16, most // 4):
+        with contextlib.suppress(Underpowered):
+            return check(draws)
+    return check(most)
 
 
 def assert_mean(samples: Tensor, expected: Tensor | float, *, resolution: float, alpha: float = ALPHA) -> None:
@@ -184,3 +208,43 @@ def assert_distribution(
             f"the distribution function is off by {distance:.4g}, allowed are {critical:.4g} "
             f"(n = {n}, alpha = {alpha:g})"
         )
+
+
+def assert_uncorrelated(left: Tensor, right: Tensor | None = None, *, resolution: float, alpha: float = ALPHA) -> None:
+    """Check that no variable of ``left`` is correlated with one of ``right``, by Fisher's normal approximation.
+
+    Args:
+        left: independent draws of some variables, shape ``(n, variables)``.
+        right: draws of others that belong to them, shape ``(n, others)``; the other variables of ``left`` if None.
+        resolution: correlation that must be noticed.
+        alpha: probability of a false alarm over all pairs.
+
+    Raises:
+        Underpowered: if there are too few draws for the resolution.
+        AssertionError: if two variables are correlated.
+    """
+    n = len(left)
+    a = _standardized(left)
+    correlation = a.T @ (a if right is None else _standardized(right)) / n
+    if right is None:
+        correlation = correlation.triu(1)
+    error = 1 / math.sqrt(n)
+    bound = stats.norm.isf(alpha / (2 * correlation.numel())) * error
+    noticed = bound + stats.norm.isf(MISS) * error
+    if noticed > resolution:
+        raise Underpowered(
+            f"{n} draws notice correlations of {noticed:.3g}, not of {resolution:.3g}; "
+            f"draw about {math.ceil(n * (noticed / resolution) ** 2)}"
+        )
+    worst = int(correlation.abs().argmax())
+    if correlation.flatten()[worst].abs() > bound:
+        i, j = divmod(worst, correlation.shape[1])
+        raise AssertionError(
+            f"variables {i} and {j} are correlated by {correlation.flatten()[worst]:.4g}, allowed are {bound:.4g} "
+            f"(n = {n}, {correlation.numel()} pairs, alpha = {alpha:g})"
+        )
+
+
+def _standardized(draws: Tensor) -> Tensor:
+    values = draws.detach().double().cpu().reshape(len(draws), -1)
+    return (values - values.mean(0)) / values.std(0, correction=0)

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from tests.statistics import Underpowered, assert_distribution, assert_frequencies, assert_mean
+from tests.statistics import Underpowered, assert_distribution, assert_frequencies, assert_mean, with_enough_draws
 
 
 def _draws(n: int, *shape: int) -> Tensor:
@@ -129,3 +129,50 @@ class TestDistribution:
     def test_refuses_too_few_draws(self) -> None:
         with pytest.raises(Underpowered, match="draw about"):
             assert_distribution(_draws(1000), stats.norm.cdf, resolution=0.01)
+
+
+class TestEnoughDraws:
+    def attempts(self, resolution: float, expected: float = 0.0) -> list[int]:
+        taken = []
+
+        def check(draws: int) -> None:
+            taken.append(draws)
+            assert_mean(_draws(draws, 1), expected, resolution=resolution)
+
+        try:
+            with_enough_draws(check, 16_000)
+        except AssertionError as failure:
+            taken.append(-1 if isinstance(failure, Underpowered) else 0)
+        return taken
+
+    def test_are_few_where_few_suffice(self) -> None:
+        assert self.attempts(0.3) == [1000]
+
+    def test_grow_until_they_suffice(self) -> None:
+        assert self.attempts(0.12) == [1000, 4000]
+        assert self.attempts(0.07) == [1000, 4000, 16_000]
+
+    def test_may_be_too_few_to_the_end(self) -> None:
+        assert self.attempts(0.01) == [1000, 4000, 16_000, -1]
+
+    def test_give_a_wrong_mean_no_second_chance(self) -> None:
+        assert self.attempts(0.3, expected=1.0) == [1000, 0]
+
+
+class TestUncorrelated:
+    def test_accepts_independent_variables(self) -> None:
+        draws = _draws(20_000, 6)
+        assert_uncorrelated(draws, resolution=0.1)
+        assert_uncorrelated(draws[:, :2], draws[:, 2:] + 3.0, resolution=0.1)
+
+    def test_rejects_one_pair_that_is_correlated_by_the_resolution(self) -> None:
+        draws = _draws(20_000, 6)
+        draws[:, 4] += 0.1 * draws[:, 1]
+        with pytest.raises(AssertionError, match="variables 1 and 4 are correlated"):
+            assert_uncorrelated(draws, resolution=0.1)
+        with pytest.raises(AssertionError, match="variables 1 and 2 are correlated"):
+            assert_uncorrelated(draws[:, :2], draws[:, 2:], resolution=0.1)
+
+    def test_says_how_many_draws_it_takes(self) -> None:
+        with pytest.raises(Underpowered, match="draw about"):
+            assert_uncorrelated(_draws(1000, 2), resolution=0.1)
