@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from tests.estimators.bounds import exact_objective
 from tests.estimators.cases import CASES, CONFIGURATIONS, Case
 from tests.estimators.problems import GRID, Gradients, Problem
 from tests.estimators.scores import PlainScore, WrongParameters, WrongScore
-from tests.statistics import Underpowered, assert_mean
+from tests.statistics import Underpowered, assert_mean, with_enough_draws
 
 DRAWS = 60_000
 RESOLUTION = 0.2
@@ -48,6 +47,17 @@ def pairs(problems: list[Problem], chosen: Callable[[Estimator], bool]) -> Itera
 def each(problems: list[Problem] = SMALL, chosen: Callable[[Estimator], bool] = lambda estimator: True) -> object:
     """Every configuration of every estimator, on every problem that it takes."""
     return pytest.mark.parametrize(("make", "problem"), list(pairs(problems, chosen)))
+
+
+def once() -> list[object]:
+    """Every estimator with its defaults, on one problem that it takes."""
+    defaults = {type(make()): make for _, make in reversed(CASES)}
+    return [
+        pytest.param(make, problem, id=f"{cls.__name__}-{problem.name}")
+        for cls, make in defaults.items()
+        for problem in [next((problem for problem in SMALL if takes(make, problem)), None)]
+        if problem is not None
+    ]
 
 
 def samples(estimator: Estimator) -> bool:
@@ -112,11 +122,7 @@ class TestGradient:
     @each(GRID, lambda estimator: estimator.unbiased and samples(estimator))
     def test_of_an_unbiased_estimator_has_the_exact_mean(self, make: Make, problem: Problem) -> None:
         exact = exact_objective(make(), problem)
-        for draws in (DRAWS // 16, DRAWS // 4):
-            # Whether draws suffice depends on their variance alone, so that a second look is no second chance.
-            with contextlib.suppress(Underpowered):
-                return assert_unbiased(problem.estimates(make(), draws), exact)
-        return assert_unbiased(problem.estimates(make(), DRAWS), exact)
+        with_enough_draws(lambda draws: assert_unbiased(problem.estimates(make(), draws), exact), DRAWS)
 
     @each(BEYOND, lambda estimator: not estimator.unbiased and getattr(estimator, "tau", 1.0) == 1.0)
     def test_of_a_biased_estimator_has_not(self, make: Make, problem: Problem) -> None:
@@ -271,7 +277,7 @@ class TestCall:
         assert found.dtype == dtype
         assert bool(found.isfinite().all())
 
-    @each(chosen=lambda estimator: not is_sample(estimator) or estimator.samples == 1)
+    @pytest.mark.parametrize(("make", "problem"), once())
     def test_compiled_and_eager_agree(self, make: Make, problem: Problem) -> None:
         """In one graph, where the estimator needs no gradient on the way."""
         parameters = problem.parameters
