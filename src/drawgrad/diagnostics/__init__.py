@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from drawgrad.diagnostics.compare import compare
+from drawgrad.diagnostics.recommend import Ranked, Recommendation, candidates, recommend
 from drawgrad.diagnostics.report import Estimate, Quality, Report, Verdict
 
-__all__ = ["Estimate", "Quality", "Report", "Verdict", "compare"]
+__all__ = [
+    "Estimate",
+    "Quality",
+    "Ranked",
+    "Recommendation",
+    "Report",
+    "Verdict",
+    "candidates",
+    "compare",
+    "recommend",
+]

@@ -14,7 +14,7 @@ from drawgrad.diagnostics._replicas import replicate
 from drawgrad.diagnostics._statistics import Sample
 from drawgrad.estimators import Estimator, Exact, LeaveOneOut
 
-__all__ = ["Reference", "count_states", "make_reference"]
+__all__ = ["Reference", "count_states", "has_gradient", "make_reference"]
 
 LARGEST = 2**26
 """Numbers in all states together: a quarter of a gigabyte in float32."""
@@ -76,14 +76,27 @@ def count_states(cost: CostFunction, q: Distribution) -> int | None:
         base = base.base_dist
     if not isinstance(base, OneHotCategorical | Bernoulli):
         return None
-    first = torch.zeros_like(base.logits)
-    if isinstance(base, OneHotCategorical):
-        first[..., 0] = 1
+    first = _some_sample(q)
     with torch.no_grad():
-        lead = cost(first[None]).dim() - 1
+        lead = cost(first).dim() - 1
     classes = first.shape[-1] if isinstance(base, OneHotCategorical) else 2
     states = classes ** base.batch_shape[lead:].numel()
     return states if states <= Exact().limit and states * first.numel() <= LARGEST else None
+
+
+def has_gradient(cost: CostFunction, q: Distribution) -> bool:
+    """Whether a gradient leads from the costs to the samples."""
+    with torch.enable_grad():
+        z = _some_sample(q).requires_grad_()
+        costs = cost(z)
+        return costs.requires_grad and torch.autograd.grad(costs.sum(), z, allow_unused=True)[0] is not None
+
+
+def _some_sample(q: Distribution) -> Tensor:
+    """One sample, always the same, shape ``(1, *batch, *event)``."""
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        return q.sample(torch.Size([1]))
 
 
 def _in_parts(cost: CostFunction, rows: int) -> CostFunction:

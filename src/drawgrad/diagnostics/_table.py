@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-__all__ = ["markdown_table", "significant", "text_table", "with_error"]
+__all__ = ["duration", "markdown_table", "significant", "text_table", "with_error"]
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -42,6 +42,19 @@ def with_error(value: float, error: float) -> str:
         digits = max(place + power, 0)
         return f"({value / 10**power:.{digits}f} ± {error / 10**power:.{digits}f})e{power}"
     return f"{value:.{max(place, 0)}f} ± {error:.{max(place, 0)}f}"
+
+
+def duration(seconds: float) -> str:
+    """A time in seconds, milliseconds or microseconds.
+
+    Example:
+        >>> duration(0.00123)
+        '1.23 ms'
+    """
+    for factor, unit in ((1.0, "s"), (1e-3, "ms")):
+        if seconds >= factor:
+            return f"{significant(seconds / factor)} {unit}"
+    return f"{significant(seconds / 1e-6)} µs"
 
 
 def text_table(headings: Sequence[str], rows: Iterable[Iterable[str]]) -> str:

@@ -1,0 +1,157 @@
+"""Recommendations: what is on the list, how it is ranked, and the sentence that says why."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli, Normal, OneHotCategorical
+
+from drawgrad.diagnostics import Recommendation, candidates, recommend
+from drawgrad.estimators import (
+    ESTIMATORS,
+    Darn,
+    Estimator,
+    Exact,
+    GumbelSoftmax,
+    LeaveOneOut,
+    Reinforce,
+    ReinMax,
+    SlopeAnnealedStraightThrough,
+    StraightThrough,
+)
+
+LOGITS = torch.tensor([[0.5, -0.2, 0.1], [0.0, 1.0, -1.0]], dtype=torch.float64)
+WEIGHTS = torch.tensor([[1.0, -2.0, 0.5], [0.3, 0.7, -0.4]], dtype=torch.float64)
+
+
+def linear(z: Tensor) -> Tensor:
+    return (z * WEIGHTS).sum((-1, -2))
+
+
+def curved(z: Tensor) -> Tensor:
+    return linear(z) + 3 * linear(z) ** 2
+
+
+def recommended(cost: object = curved, **options: object) -> Recommendation:
+    seeds = torch.Generator().manual_seed(1)
+    return recommend(cost, OneHotCategorical(logits=LOGITS), generator=seeds, **options)
+
+
+class TestCandidates:
+    def test_are_all_that_fit(self) -> None:
+        names = {type(found).__name__ for found in candidates(linear, OneHotCategorical(logits=LOGITS))}
+        assert names == set(ESTIMATORS) - {"Arm", "DisArm", "Pathwise", "Vimco"}
+
+    def test_have_each_temperature(self) -> None:
+        found = candidates(linear, OneHotCategorical(logits=LOGITS), temperatures=(0.2, 0.7))
+        assert [x.tau for x in found if isinstance(x, GumbelSoftmax)] == [0.2, 0.7]
+        assert len([x for x in found if isinstance(x, StraightThrough)]) == 1
+
+    def test_of_a_cost_without_a_gradient_need_none(self) -> None:
+        for cost in (
+            lambda z: linear(z.detach()),
+            lambda z: linear(z.round().detach()) * torch.ones(()).requires_grad_(),
+        ):
+            found = candidates(cost, OneHotCategorical(logits=LOGITS))
+            assert found
+            assert not any(x.needs_cost_gradient for x in found)
+
+    def test_of_a_continuous_distribution(self) -> None:
+        found = {type(x).__name__ for x in candidates(lambda z: z**2, Normal(torch.zeros(3), 1.0))}
+        assert found == {"LeaveOneOut", "Pathwise", "Reinforce"}
+
+    def test_of_too_many_states_do_not_enumerate(self) -> None:
+        found = candidates(lambda z: z.sum(-1), Bernoulli(logits=torch.zeros(30)))
+        assert not any(isinstance(x, Exact) for x in found)
+
+    def test_leave_the_default_generator_alone(self) -> None:
+        before = torch.get_rng_state()
+        candidates(linear, OneHotCategorical(logits=LOGITS))
+        assert torch.equal(before, torch.get_rng_state())
+
+
+class TestRanking:
+    def test_is_by_squared_bias_and_shared_variance(self) -> None:
+        found = recommended(estimators=[StraightThrough(), ReinMax(), LeaveOneOut(samples=4)], evaluations=8, draws=400)
+        for place in found.ranking:
+            quality, count = place.quality, 8 / place.quality.evaluations
+            assert place.gradients == count
+            expected = max(quality.bias_squared.value, 0) + quality.variance.value / count
+            assert place.mean_squared_error.value == pytest.approx(expected)
+        errors = [place.mean_squared_error.value for place in found.ranking]
+        assert errors == sorted(errors)
+        assert found.best is found.ranking[0].estimator
+
+    def test_depends_on_the_budget(self) -> None:
+        pair: list[Estimator] = [StraightThrough(), Reinforce()]
+        few = recommended(estimators=pair, evaluations=1, draws=4000)
+        many = recommended(estimators=pair, evaluations=10_000, draws=4000)
+        assert isinstance(few.best, StraightThrough)
+        assert isinstance(many.best, Reinforce)
+        assert many.reason.startswith("Reinforce has the smallest mean squared error at 10000 evaluations: ")
+        assert "because its bias is" in many.reason
+        assert "because its variance is" in few.reason
+        assert "and its bias of" in few.reason
+
+    def test_of_everything_prefers_what_is_exact(self) -> None:
+        found = recommended(draws=50)  # 9 states, 10 evaluations
+        assert isinstance(found.best, Exact)
+        assert found.reason.endswith("because it has neither variance nor bias.")
+
+    def test_of_a_linear_cost_prefers_straight_through(self) -> None:
+        found = recommended(linear, evaluations=1, draws=50)
+        assert isinstance(found.best, StraightThrough)
+
+    def test_fills_the_budget_with_samples_that_help_each_other(self) -> None:
+        found = recommended(evaluations=6, draws=50)
+        assert "LeaveOneOut(samples=6)" in [place.quality.name for place in found.ranking]
+        assert "LeaveOneOut" in [place.quality.name for place in recommended(seconds=1.0, draws=50).ranking]
+
+    def test_leaves_out_what_the_budget_does_not_pay_for(self) -> None:
+        found = recommended(estimators=[ReinMax(), LeaveOneOut(samples=4)], evaluations=3, draws=50)
+        assert [place.quality.name for place in found.ranking] == ["ReinMax(tau=1)"]
+        assert found.reason.startswith("ReinMax(tau=1) is the only estimator that 3 evaluations pay for")
+
+    def test_that_cannot_be_told_apart_says_so(self) -> None:
+        found = recommended(estimators=[SlopeAnnealedStraightThrough(), StraightThrough()], draws=50)
+        assert isinstance(found.best, StraightThrough)
+        assert found.reason.endswith("which the measurement does not tell apart.")
+
+    def test_puts_what_is_not_finite_last(self) -> None:
+        def cost(z: Tensor) -> Tensor:
+            inside = (z.max(-1).values < 0.999).any(-1)  # between the corners of the simplex
+            return torch.where(inside, torch.nan, linear(z))
+
+        found = recommended(cost, estimators=[GumbelSoftmax(), Darn()], draws=50)
+        assert [place.quality.name for place in found.ranking] == ["Darn", "GumbelSoftmax(tau=1)"]
+        assert math.isnan(found.ranking[1].mean_squared_error.value)
+
+    def test_by_time(self) -> None:
+        found = recommended(estimators=[ReinMax(), StraightThrough()], seconds=10.0, draws=50)
+        assert found.unit == "seconds"
+        assert found.ranking[0].gradients == pytest.approx(10 / found.ranking[0].quality.seconds)
+        assert "at 10.0 s" in found.reason
+
+    def test_renders(self) -> None:
+        found = recommended(estimators=[ReinMax(), StraightThrough()], draws=50)
+        lines = str(found).splitlines()
+        assert len(lines) == 5
+        assert lines[-1] == found.reason
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"evaluations": 1, "seconds": 1.0}, "evaluations and seconds must not both be given"),
+            ({"evaluations": 0}, "evaluations must be positive and finite"),
+            ({"seconds": math.inf}, "seconds must be positive and finite"),
+            ({"evaluations": 1.5, "estimators": [LeaveOneOut()]}, "must pay for one gradient at least, but it is 1.5"),
+        ],
+    )
+    def test_of_the_budget(self, options: dict[str, object], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            recommended(draws=10, **options)
