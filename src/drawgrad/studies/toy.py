@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli
 
 from drawgrad._checks import check_count
-from drawgrad.estimators import Estimator, Rebar, Reinforce, Relax
+from drawgrad.estimators import DisArm, Estimator, Rebar, Reinforce, Relax
 from drawgrad.functional import draw_seed
 
 __all__ = ["ToyCurves", "independent_runs", "train_toy"]
@@ -104,7 +104,8 @@ def train_toy(
 def independent_runs(runs: int, seed: int = 0) -> dict[str, Estimator]:
     """The estimators of the published figure, each with parameters of its own for every run.
 
-    As published: eta begins at 1, the temperature at 1/2, RELAX has ten tanh units.
+    As published: eta begins at 1, the temperature at 1/2, RELAX has ten tanh units. Antithetic coins are added, which
+    know without learning that a constant does not matter.
 
     Args:
         runs: how many runs the coins are.
@@ -112,6 +113,7 @@ def independent_runs(runs: int, seed: int = 0) -> dict[str, Estimator]:
     """
     return {
         "REINFORCE": Reinforce(),
+        "DisARM": DisArm(),
         "REBAR": Rebar(eta=torch.ones(runs), tau=torch.full((runs,), 0.5)),
         "RELAX": Relax(network=_Perceptrons(runs, 10, seed), tau=torch.full((runs,), 0.5)),
     }
