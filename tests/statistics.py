@@ -25,6 +25,7 @@ __all__ = [
     "assert_distribution",
     "assert_frequencies",
     "assert_mean",
+    "assert_uncorrelated",
     "with_enough_draws",
 ]
 

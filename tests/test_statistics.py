@@ -7,7 +7,14 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from tests.statistics import Underpowered, assert_distribution, assert_frequencies, assert_mean, with_enough_draws
+from tests.statistics import (
+    Underpowered,
+    assert_distribution,
+    assert_frequencies,
+    assert_mean,
+    assert_uncorrelated,
+    with_enough_draws,
+)
 
 
 def _draws(n: int, *shape: int) -> Tensor:
