@@ -1,3 +1,5 @@
+"""Checkpoints are whole or absent, and damaged ones are skipped."""
+
 from __future__ import annotations
 
 import pickle

@@ -1,3 +1,5 @@
+"""Settings: what is filled in, what is refused, and how they survive a file."""
+
 from __future__ import annotations
 
 import pytest
@@ -74,7 +76,7 @@ def test_a_setting_that_breaks_its_rule_is_named_with_its_cure(setting, value, r
 
 def test_temperatures_in_the_wrong_order_are_both_named():
     with pytest.raises(
-        ConfigError, match="^tau_min must not be above tau, but it is 0.6 and tau is 0.5; lower it or raise"
+        ConfigError, match=r"^tau_min must not be above tau, but it is 0.6 and tau is 0.5; lower it or raise"
     ):
         TrainConfig(tau=0.5, tau_min=0.6)
 

@@ -1,3 +1,5 @@
+"""Where a run may start, and with which settings it continues."""
+
 from __future__ import annotations
 
 import pytest
@@ -45,7 +47,7 @@ def test_data_may_move(folder):
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="file/run cannot be written .*; give another folder with --out"):
+    with pytest.raises(RunFolderError, match=r"file/run cannot be written .*; give another folder with --out"):
         RunFolder(tmp_path / "file" / "run").begin(CONFIG)
 
 

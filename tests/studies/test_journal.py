@@ -1,3 +1,5 @@
+"""The record of a run holds every step once."""
+
 from __future__ import annotations
 
 from pathlib import Path

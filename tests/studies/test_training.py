@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ class Task:
             self.model.bias.zero_()
         self.seen: list[list[int]] = []
         self.breaks_at: int | None = None
+        self.validations = 0
 
     def loss(self, rows, step, generator):
         self.seen.append(rows.tolist())
@@ -37,6 +39,7 @@ class Task:
         return {"rate": 1.0 / (1 + step)}
 
     def validate(self):
+        self.validations += 1
         return {"norm": float(self.model.weight.detach().norm())}
 
 
@@ -75,7 +78,7 @@ def test_an_epoch_shows_every_example_once_in_its_own_order(tmp_path):
     task, progress = run(tmp_path)
     assert progress.step == progress.steps == 9
     assert [len(rows) for rows in task.seen] == [4, 4, 2] * 3
-    epochs = [sum(task.seen[begin : begin + 3], []) for begin in (0, 3, 6)]
+    epochs = [[*itertools.chain(*task.seen[begin : begin + 3])] for begin in (0, 3, 6)]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
@@ -169,6 +172,15 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_cure(tmp_path):
     with pytest.raises(NotFinite, match="loss is inf by step 4; lower the learning rate or raise the temperature"):
         run(tmp_path, task)
     assert [path.name for path in Checkpoints(tmp_path / "checkpoints").paths()] == ["step-000000002.pt"]
+
+
+def test_lost_weights_are_neither_validated_nor_saved(tmp_path):
+    task = Task()
+    task.breaks_at = 2
+    with pytest.raises(NotFinite, match="by step 3"):
+        run(tmp_path, task, Plan(epochs=3, batch_size=4, seed=5, checkpoint_every=3, log_every=100))
+    assert task.validations == 0
+    assert Checkpoints(tmp_path / "checkpoints").paths() == []
 
 
 def test_seconds_add_up_over_sessions(tmp_path):

@@ -1,3 +1,5 @@
+"""The autoencoder: its likelihood, its initial weights."""
+
 from __future__ import annotations
 
 import pytest

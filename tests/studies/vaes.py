@@ -23,11 +23,12 @@ def small_vae(latent: Latent, pixels: int = 4, hidden: int = 5, learned_prior: b
 
 
 def small_images(count: int = 40, levels: int = 16, seed: int = 0) -> Images:
-    """Grey images of 4x4 pixels: random blobs, so that there is something to learn."""
+    """Grey images of 4x4 pixels: six shapes, so that there is something to learn."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = torch.randint(0, levels + 1, (3, 16), generator=generator)
-    chosen = torch.randint(3, (3 * count,), generator=generator)
-    pixels = shapes[chosen].to(torch.uint8)
+    shapes = torch.randint(2, (6, 16), generator=generator)
+    # Nearly black and nearly white, unless there is nothing between.
+    shades = torch.tensor([levels // 16, levels - levels // 16], dtype=torch.uint8)
+    pixels = shades[shapes[torch.randint(6, (3 * count,), generator=generator)]]
     return Images(
         "small", 4, 4, levels, train=pixels[:count], valid=pixels[count : 2 * count], test=pixels[2 * count :]
     )

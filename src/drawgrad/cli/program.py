@@ -31,8 +31,9 @@ def run(arguments: Sequence[str]) -> int:
         click.echo(error.format_message())
         return 0
     except click.ClickException as error:
-        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "drawgrad"
-        print(f"{command}: {one_line(error)}", file=sys.stderr)
+        known = arguments and arguments[0] in program.commands
+        command = f"drawgrad {arguments[0]}" if known else "drawgrad"
+        print(f"{command}: {one_line(error, command)}", file=sys.stderr)
         return 2
     except UserError as error:
         print(f"drawgrad {error.command}: {error}", file=sys.stderr)

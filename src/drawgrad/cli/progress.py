@@ -54,6 +54,8 @@ class Display:
         """Show a step of the training."""
         if self._first_step is None:
             self._first_step, self._first_seconds = progress.step, progress.seconds
+            # What an earlier session did is not news.
+            self._shown = progress.step * LINES // progress.steps
         self._show("training", progress.step, progress.steps, lambda: self._detail(progress))
 
     def images(self, done: int, total: int) -> None:

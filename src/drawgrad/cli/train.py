@@ -60,7 +60,8 @@ def train(context: click.Context, /, out: Path | None, resume: bool, **settings:
     except Interrupted as error:
         raise UserError("train", f"{error}; continue with: {_resume_command(folder)}", code=130) from error
     except KeyboardInterrupt as error:
-        raise UserError("train", f"interrupted; continue with: {_resume_command(folder)}", code=130) from error
+        cure = f"; continue with: {_resume_command(folder)}" if folder.config.exists() else ""
+        raise UserError("train", f"interrupted{cure}", code=130) from error
 
 
 def _new_folder(config: TrainConfig) -> Path:

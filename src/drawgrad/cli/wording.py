@@ -24,32 +24,26 @@ class UserError(Exception):
         self.code = code
 
 
-def one_line(error: click.ClickException) -> str:
-    """A mistake that click found, in the wording of this program."""
+def one_line(error: click.ClickException, command: str) -> str:
+    """A mistake that click found, in the wording of this program.
+
+    Args:
+        error: The mistake.
+        command: The command that it was made in, as one types it.
+    """
     context = error.ctx if isinstance(error, click.UsageError) else None
-    help_command = f"{context.command_path if context else 'drawgrad'} --help"
+    cure = f"see {command} --help"
     match error:
         case click.NoSuchOption():
-            names = (
-                [name for parameter in context.command.get_params(context) for name in parameter.opts]
-                if context
-                else []
-            )
-            return f"there is no option {error.option_name}; {_nearest(error.option_name, names, help_command)}"
-        case click.MissingParameter():
-            message = error.format_message()
+            parameters = context.command.get_params(context) if context else []
+            names = [name for parameter in parameters for name in parameter.opts]
+            close = difflib.get_close_matches(error.option_name, names, n=1, cutoff=0.7)
+            message = f"there is no option {error.option_name}"
+            cure = f"did you mean {close[0]}?" if close else cure
         case click.BadParameter() if isinstance(error.param, click.Option):
-            message = f"{error.param.opts[0]} {_lower(error.message)}; see {help_command}"
+            message = f"{error.param.opts[0]} {error.message}"
         case _:
-            message = f"{_lower(error.format_message())}; see {help_command}"
-    return " ".join(message.split())
-
-
-def _lower(message: str) -> str:
-    message = message.strip().rstrip(".")
-    return message[:1].lower() + message[1:]
-
-
-def _nearest(name: str, names: list[str], help_command: str) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]}?" if close else f"see {help_command}"
+            message = error.format_message()
+            message = message[:1].lower() + message[1:]
+    message = " ".join(message.split()).rstrip(".")
+    return message if message.endswith("?") else f"{message}; {cure}"

@@ -213,7 +213,7 @@ def _usage(page: _Page, trained: TrainedVAE, results: dict[str, Any]) -> None:
         )
         kl = trained.model.latent.kl(q, trained.model.prior()).mean(0).sort(descending=True).values.cpu()
         axes = page.axes(x, y, width, height)
-        axes.barh(range(len(kl)), kl, color=BLUES[2])
+        axes.barh(range(len(kl)), kl.tolist(), color=BLUES[2])
         axes.invert_yaxis()
         axes.set(xlabel="KL, nats", yticks=[])
         axes.spines[["top", "right"]].set_visible(False)
@@ -241,7 +241,13 @@ def _draws(page: _Page, trained: TrainedVAE, images: Images) -> None:
         page.panel(left, 4.55, "One posterior", "mean and standard deviation of every variable, for one test image")
         axes = page.axes(left, 5.0, 4.2, 3.2)
         axes.errorbar(
-            q.mean[0].cpu(), range(q.mean.shape[1]), xerr=q.stddev[0].cpu(), fmt="o", ms=3.5, color=BLUES[2], lw=1.2
+            q.mean[0].tolist(),
+            range(q.mean.shape[1]),
+            xerr=q.stddev[0].tolist(),
+            fmt="o",
+            ms=3.5,
+            color=BLUES[2],
+            lw=1.2,
         )
         axes.invert_yaxis()
         axes.set(xlabel="value", yticks=[])

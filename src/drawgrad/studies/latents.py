@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch.distributions import Bernoulli, Distribution, Normal, OneHotCategorical
+from torch.distributions import Bernoulli, Categorical, Distribution, Normal, OneHotCategorical
 from torch.nn import functional as F
 
 from drawgrad._typing import Float, Int, Tensor
@@ -93,7 +93,12 @@ class CategoricalLatent(Latent[OneHotCategorical]):
 
     def distribution(self, parameters: Float[Tensor, "*batch parameters"]) -> OneHotCategorical:
         logits = parameters.unflatten(-1, (self.variables, self.categories))
-        return OneHotCategorical(logits=logits, validate_args=False)
+        # Assembled, because the constructor checks the logits whatever validate_args is: that costs a tenth of a step,
+        # and a NaN would raise here instead of where a run is watched.
+        q = OneHotCategorical.__new__(OneHotCategorical)
+        q._categorical = Categorical(logits=logits, validate_args=False)
+        Distribution.__init__(q, logits.shape[:-1], logits.shape[-1:], validate_args=False)
+        return q
 
     def sample(self, q: OneHotCategorical, tau: float, hard: bool, generator: torch.Generator) -> Tensor:
         return gumbel_softmax(q.logits, tau, hard, generator=generator)

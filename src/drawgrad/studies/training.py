@@ -167,12 +167,19 @@ def fit(
             step = progress.step = progress.step + 1
             progress.seconds = time.perf_counter() - before
 
-            if step % plan.log_every == 0 or step == progress.steps:
-                _report(journal, progress, "train", means.take(step) | task.settings(step - 1))
-            if step % per_epoch == 0:
-                _report(journal, progress, "valid", task.validate())
+            log = step % plan.log_every == 0 or step == progress.steps
+            validate = step % per_epoch == 0
             stopping = stop() and step < progress.steps
-            if step % plan.checkpoint_every == 0 or step == progress.steps or stopping:
+            checkpoint = step % plan.checkpoint_every == 0 or step == progress.steps or stopping
+            if log or validate or checkpoint:
+                # First of all, so that neither a validation nor a checkpoint meets weights that are lost.
+                averages = means.read(step)
+            if log:
+                _report(journal, progress, "train", averages | task.settings(step - 1))
+                means.clear()
+            if validate:
+                _report(journal, progress, "valid", task.validate())
+            if checkpoint:
                 save()
             listener(progress)
             if stopping:
@@ -199,7 +206,7 @@ def epoch_order(examples: int, seed: int, epoch: int) -> Int[Tensor, "examples"]
 
 
 class _Means:
-    """Means over examples since they were last taken; sums stay on the device, so that no step waits for it."""
+    """Means over examples since they were last cleared; sums stay on the device, so that no step waits for it."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
@@ -216,12 +223,14 @@ class _Means:
             self.sums[name] = total
         self.count += count
 
-    def take(self, step: int) -> dict[str, float]:
+    def clear(self) -> None:
+        self.sums, self.count = {}, 0
+
+    def read(self, step: int) -> dict[str, float]:
         means = {name: float(total) / self.count for name, total in self.sums.items()}
         for name, value in means.items():
             if not math.isfinite(value):
                 raise NotFinite(f"{name} is {value} by step {step}; lower the learning rate or raise the temperature")
-        self.sums, self.count = {}, 0
         return means
 
 

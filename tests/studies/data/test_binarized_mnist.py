@@ -1,3 +1,5 @@
+"""The text of the binarized images: read, and refused where it is not what was published."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,3 +1,5 @@
+"""The bundled digits: one fixed split of all of them."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -34,7 +36,7 @@ def test_other_images_under_the_same_name_are_refused(monkeypatch):
     original = sklearn.datasets.load_digits()
     original.data[0, 0] = 1
     monkeypatch.setattr(sklearn.datasets, "load_digits", lambda: original)
-    with pytest.raises(DataError, match="sha256 of scikit-learn's images is .* was expected; reinstall"):
+    with pytest.raises(DataError, match=r"sha256 of scikit-learn's images is .* was expected; reinstall"):
         load_digits()
 
 

@@ -1,3 +1,5 @@
+"""Grey images become binary ones with the right probabilities."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""The IDX files: read, and refused where they are not what was published."""
+
 from __future__ import annotations
 
 import hashlib
@@ -35,7 +37,7 @@ def test_one_changed_byte_is_noticed_and_both_checksums_are_named():
 
 def test_a_file_of_labels_is_no_file_of_images():
     content = _idx(np.zeros((2, 3, 4), np.uint8), magic=2049)
-    with pytest.raises(DataError, match="magic number is 2049.*2051"):
+    with pytest.raises(DataError, match=r"magic number is 2049.*2051"):
         parse_idx_images(content, _sha256(content))
 
 

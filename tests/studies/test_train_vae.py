@@ -1,0 +1,106 @@
+"""The main job in one process: it learns, measures, draws, and continues."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+
+from drawgrad.studies.config import ConfigError, TrainConfig
+from drawgrad.studies.figure import draw_figure
+from drawgrad.studies.folder import RunFolder
+from drawgrad.studies.report import results_table
+from drawgrad.studies.train_vae import build_model, measure, select_device, train_vae
+from tests.studies.vaes import small_images
+
+IMAGES = small_images(count=200)
+
+
+def settings(**more) -> TrainConfig:
+    return TrainConfig(
+        **({"variables": 4, "categories": 3, "hidden": 16, "epochs": 30, "batch_size": 20, "test_samples": 20} | more)
+    )
+
+
+@pytest.fixture
+def folder(tmp_path) -> RunFolder:
+    return RunFolder(tmp_path)
+
+
+def base_rate_bound() -> float:
+    """The best log-likelihood, on the training images, of pixels that do not depend on each other."""
+    p = IMAGES.base_rates().double()
+    return float(torch.special.entr(p).sum() + torch.special.entr(1 - p).sum())
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"latent": "categorical"},
+        {"latent": "categorical", "hard": True, "prior": "uniform"},
+        {"latent": "bernoulli", "variables": 8},
+        {"latent": "gaussian"},
+        {"optimizer": "sgd", "lr": 0.02},
+    ],
+    ids=lambda more: "-".join(map(str, more.values())),
+)
+def test_it_learns_more_than_the_mean_image_and_says_so(more, folder):
+    config = settings(**({"lr": 0.01} | more))
+    trained = train_vae(config, IMAGES, folder)
+    results = measure(trained, folder)
+    # Six shapes: much is to be gained over independent pixels.
+    assert results["test_bound"] > -base_rate_bound() + 0.5
+    assert results["test_elbo"] <= results["test_bound"]
+    assert results["test_kl"] > 0.3
+    assert 0 < results["active_variables"] <= results["variables"]
+    assert json.loads(folder.results.read_text()) == results
+    assert all(value is None or math.isfinite(value) for value in results.values())
+
+    draw_figure(trained, IMAGES, folder.metrics, folder.figure, results)
+    assert folder.figure.read_bytes().startswith(b"\x89PNG")
+    assert folder.figure.stat().st_size > 50_000
+    table = results_table(config, results)
+    assert any(f"{results['test_bound']:.2f}" in str(cell) for cell in table.columns[1].cells)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path):
+    def weights(name: str, **more) -> torch.Tensor:
+        folder = RunFolder(tmp_path / name)
+        folder.root.mkdir()
+        trained = train_vae(settings(epochs=2, **more), IMAGES, folder)
+        return torch.nn.utils.parameters_to_vector(trained.model.parameters())
+
+    assert torch.equal(weights("a"), weights("b"))
+    assert not torch.equal(weights("a2"), weights("c", seed=1))
+    assert not torch.equal(weights("a3"), weights("d", latent="categorical", tau=2.0))
+
+
+def test_a_fixed_prior_stays(folder):
+    trained = train_vae(settings(epochs=2, prior="uniform"), IMAGES, folder)
+    assert (trained.model.prior_parameters == 0).all()
+
+
+def test_a_device_that_is_not_there_is_an_error_with_the_ones_that_are():
+    for name in ("cuda:99", "no such thing"):
+        with pytest.raises(
+            ConfigError, match=f"^device {name} is not available on this machine, which has cpu.*; choose"
+        ):
+            select_device(name)
+    assert select_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.gpu
+def test_it_trains_on_a_gpu(tmp_path):
+    folder = RunFolder(tmp_path)
+    trained = train_vae(settings(device="cuda"), IMAGES, folder)
+    results = measure(trained, folder)
+    assert results["test_bound"] > -base_rate_bound() + 0.5
+    draw_figure(trained, IMAGES, folder.metrics, folder.figure, results)
+
+
+def test_initial_weights_do_not_depend_on_the_kind_of_images_on_hand():
+    first, second = build_model(settings(), IMAGES), build_model(settings(), small_images(count=10, seed=4))
+    assert torch.equal(first.encoder[0].weight, second.encoder[0].weight)
+    assert not torch.equal(first.mean, second.mean)
