@@ -51,10 +51,8 @@ class TestCandidates:
         assert len([x for x in found if isinstance(x, StraightThrough)]) == 1
 
     def test_of_a_cost_without_a_gradient_need_none(self) -> None:
-        for cost in (
-            lambda z: linear(z.detach()),
-            lambda z: linear(z.round().detach()) * torch.ones(()).requires_grad_(),
-        ):
+        weight = torch.ones((), requires_grad=True)
+        for cost in (lambda z: linear(z.detach()), lambda z: linear(z.detach()) * weight):
             found = candidates(cost, OneHotCategorical(logits=LOGITS))
             assert found
             assert not any(x.needs_cost_gradient for x in found)
@@ -97,18 +95,16 @@ class TestRanking:
         assert "and its bias of" in few.reason
 
     def test_of_everything_prefers_what_is_exact(self) -> None:
-        found = recommended(draws=50)  # 9 states, 10 evaluations
+        found = recommended(estimators=[ReinMax(), Exact(), Reinforce()], draws=50)  # 9 states, 10 evaluations
         assert isinstance(found.best, Exact)
         assert found.reason.endswith("because it has neither variance nor bias.")
 
-    def test_of_a_linear_cost_prefers_straight_through(self) -> None:
-        found = recommended(linear, evaluations=1, draws=50)
-        assert isinstance(found.best, StraightThrough)
-
-    def test_fills_the_budget_with_samples_that_help_each_other(self) -> None:
-        found = recommended(evaluations=6, draws=50)
-        assert "LeaveOneOut(samples=6)" in [place.quality.name for place in found.ranking]
-        assert "LeaveOneOut" in [place.quality.name for place in recommended(seconds=1.0, draws=50).ranking]
+    def test_of_all_candidates(self) -> None:
+        found = recommended(linear, evaluations=6, draws=50)
+        names = [place.quality.name for place in found.ranking]
+        assert names[0] == "StraightThrough"  # exact for a linear cost
+        assert "LeaveOneOut(samples=6)" in names  # as many as the budget pays for
+        assert "Exact" not in names
 
     def test_leaves_out_what_the_budget_does_not_pay_for(self) -> None:
         found = recommended(estimators=[ReinMax(), LeaveOneOut(samples=4)], evaluations=3, draws=50)
@@ -123,7 +119,7 @@ class TestRanking:
     def test_puts_what_is_not_finite_last(self) -> None:
         def cost(z: Tensor) -> Tensor:
             inside = (z.max(-1).values < 0.999).any(-1)  # between the corners of the simplex
-            return torch.where(inside, torch.nan, linear(z))
+            return linear(z) * torch.where(inside, torch.nan, 1.0)
 
         found = recommended(cost, estimators=[GumbelSoftmax(), Darn()], draws=50)
         assert [place.quality.name for place in found.ranking] == ["Darn", "GumbelSoftmax(tau=1)"]

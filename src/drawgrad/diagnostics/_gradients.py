@@ -22,7 +22,7 @@ AT_ONCE = 2**18
 """Numbers in the samples z that a cost gets at once; what it makes of them may be many times as much."""
 LARGEST = 2**27
 """Numbers in all gradients of one estimator: half a gigabyte in float32."""
-FEWEST, MOST, PATIENCE = 5, 50, 0.1
+FEWEST, MOST, PATIENCE = 5, 50, 0.05
 """Calls that are timed: at least, at most, and the seconds after which no more are."""
 
 
