@@ -263,6 +263,26 @@ class TestNvil:
         assert not fixed(lambda z: z, one()).requires_grad
 
 
+@pytest.mark.parametrize("make", [MovingAverage, lambda: Nvil(MeanFeature())], ids=["mean", "nvil"])
+def test_compiled_calls_leave_the_same_state(make: type[Baseline]) -> None:
+    torch.compiler.reset()
+    states, gradients = [], []
+    for compiled in (False, True):
+        estimator = Reinforce(make(), samples=3)
+
+        def step(logits: Tensor, seed: Tensor, estimator: Reinforce = estimator) -> Tensor:
+            return estimator(lambda z: z.sum(-1) + 3, Bernoulli(logits=logits, validate_args=False), seed=seed)
+
+        call = torch.compile(step, backend="aot_eager", fullgraph=True) if compiled else step
+        logits = torch.zeros(4, 2, dtype=torch.float64, requires_grad=True)
+        for seed in range(3):
+            loss = call(logits, torch.tensor(seed))
+        gradients.append(torch.autograd.grad(loss.sum(), (logits, *estimator.parameters())))
+        states.append(estimator.state_dict())
+    torch.testing.assert_close(states[1], states[0])
+    torch.testing.assert_close(gradients[1], gradients[0])
+
+
 class OwnCosts(Baseline):
     """Known to be wrong: the mean that a cost is compared with holds the cost itself."""
 

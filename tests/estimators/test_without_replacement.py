@@ -273,3 +273,11 @@ def test_options() -> None:
         RaoBlackwellScore(top=0)
     with pytest.raises(TypeError, match="centred must be True or False"):
         RaoBlackwellScore(centred=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("estimator", [RaoBlackwellScore(top=729), UnorderedSet(samples=729)])
+def test_probabilities_of_narrow_logits_sum_to_one(estimator: Estimator) -> None:
+    """Of all 3^6 states of six variables: the rounding of bfloat16 would multiply."""
+    q = OneHotCategorical(logits=torch.randn(50, 6, 3).bfloat16(), validate_args=False)
+    loss = estimator(lambda z: torch.ones(z.shape[:2], dtype=torch.float64), q, seed=1)
+    torch.testing.assert_close(loss, torch.ones(50, dtype=torch.float64))

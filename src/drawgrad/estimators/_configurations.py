@@ -5,7 +5,7 @@ There are K^N of them, but a beam as wide as the number that is asked for finds 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -40,10 +40,8 @@ class Configurations:
     @classmethod
     def of(cls, variable: Discrete, lead: int) -> Configurations:
         """The configurations of variables, ``lead`` of whose batch dimensions are dimensions of the costs."""
-        with torch.no_grad():
-            log_pi = class_log_probs(variable).double()
-            # Normalised again: probabilities of many variables multiply, and so would the rounding of narrow dtypes.
-            log_pi = log_pi.log_softmax(-1)
+        # Probabilities of many variables multiply, and so would the rounding of narrow dtypes.
+        log_pi = class_log_probs(replace(variable, logits=variable.logits.detach().double()))
         rows = variable.batch_shape[:lead].numel()
         shared = variable.batch_shape[lead:].numel()
         return cls(variable, lead, log_pi.reshape(rows, shared, variable.classes))

@@ -79,10 +79,10 @@ class IndeCateR(SampleEstimator):
         # From (samples, n, k, *lead) to (samples, *lead, n, k), like the probabilities.
         by_class = by_class.permute(0, *range(3, by_class.dim()), 1, 2)
 
-        p = class_log_probs(variable).exp().reshape(*lead, shared, variable.classes)
+        p = class_log_probs(variable.computed()).exp().reshape(*lead, shared, variable.classes)
         every = torch.arange(variable.classes, device=number.device)
         p = p.expand(self.samples, *p.shape).gather(-1, (number[..., None] + every) % variable.classes)
         # A class that cannot occur may have any cost, also an infinite one.
         by_class = torch.where(p == 0, 0.0, by_class)
         value = (p.detach() * by_class).sum(-1).mean(-1)
-        return (value + gradient_only(p * by_class.detach()).sum((-1, -2))).mean(0)
+        return (value + gradient_only(p * by_class.detach()).sum((-1, -2))).mean(0).to(costs.dtype)
