@@ -1,7 +1,7 @@
 """Shape annotations: jaxtyping's where it is loaded (type checkers, the test run), plain tensors elsewhere.
 
-Importing drawgrad loads torch only. The annotations of this package are strings that nobody evaluates at run time, except
-the run-time checker of the test suite, which imports jaxtyping first.
+Importing drawgrad loads torch only. The annotations of this package are strings that nobody evaluates at run time,
+except the run-time checker of the test suite, which imports jaxtyping first.
 """
 
 from __future__ import annotations
