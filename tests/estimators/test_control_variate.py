@@ -379,6 +379,12 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"map shape \(1, 5, 6\), .* to \(1, 5, 1\), but it .* shape \(1, 5, 4\)"):
             Relax(network=nn.Linear(6, 4))(lambda z: z[..., 0].sum(-1), q)
 
+    def test_of_a_network_of_another_size(self) -> None:
+        estimator = Relax(features=6)
+        estimator(lambda z: z[..., 0].sum(-1), OneHotCategorical(logits=torch.zeros(5, 2, 3, requires_grad=True)))
+        with pytest.raises(ValueError, match=r"network for 6 features, .* have 8; make one Relax for each"):
+            estimator(lambda z: z[..., 0].sum(-1), OneHotCategorical(logits=torch.zeros(5, 2, 4, requires_grad=True)))
+
     @pytest.mark.parametrize("option", [{"eta": torch.ones(4)}, {"tau": torch.ones(4)}, {"eta": torch.ones(1, 5)}])
     def test_of_parameters_that_do_not_fit_the_loss(self, option: dict[str, Tensor]) -> None:
         q = OneHotCategorical(logits=torch.zeros(5, 2, 3, requires_grad=True))

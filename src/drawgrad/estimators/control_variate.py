@@ -23,8 +23,8 @@ class Rebar(ControlVariateEstimator):
     .. math:: (f(D) - \eta f(\tilde y)) (D - \pi) + \eta\, \partial_l f(y) - \eta\, \partial_l f(\tilde y), \qquad
         y = \mathrm{softmax}((l + G) / \tau), \quad D = \arg\max y
 
-    with y~ drawn given D. Its noise is coupled to that of y so that both are the same number, as in the authors' own
-    experiments, and only their derivatives differ: one evaluation of the relaxed cost serves for both.
+    with y~ drawn given D. Its noise is coupled to that of y so that both are the same number and only their derivatives
+    differ: one evaluation of the relaxed cost serves for both, at about the variance that independent noise has.
 
     Estimates: the value at the hard sample D; the gradient above.
     Requires: a cost that is defined and differentiable between the corners of the simplex, two evaluations a sample;
@@ -168,7 +168,18 @@ def _perceptron(hidden: int, features: int | None, seed: int) -> nn.Module:
     last = nn.utils.skip_init(nn.Linear, hidden, 1)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
-    return nn.Sequential(first, nn.Tanh(), last)
+    return _Perceptron(first, nn.Tanh(), last)
+
+
+class _Perceptron(nn.Sequential):
+    def forward(self, x: Tensor) -> Tensor:
+        features = self[0].in_features  # zero before the first call
+        if features not in (0, x.shape[-1]):
+            raise ValueError(
+                f"this Relax has a network for {features} features, as its first call or its argument said, but now "
+                f"the variables that share a cost have {x.shape[-1]}; make one Relax for each number"
+            )
+        return super().forward(x)
 
 
 class _SeededLinear(nn.LazyLinear):
