@@ -98,7 +98,8 @@ def assert_close_in_ulp(values: Tensor | NDArray[np.floating], exact: NDArray[np
 
     Noise near zero is the logarithm of a number near one, which float32 resolves no better than that.
     """
-    values = values.numpy() if isinstance(values, Tensor) else values
+    values = (values.numpy() if isinstance(values, Tensor) else values).ravel()
+    exact = exact.ravel()
     assert values.dtype == np.float32
     unit = np.spacing(np.maximum(np.abs(exact), 1.0).astype(np.float32)).astype(np.float64)
     error = np.abs(values.astype(np.float64) - exact) / unit
