@@ -35,6 +35,11 @@ def errors_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ),
         ("train --lr", "drawgrad train: option '--lr' requires an argument; see drawgrad train --help"),
         ("train --device cuda:77", "drawgrad train: --device cuda:77 is not available on this machine, which has cpu"),
+        (
+            "train --latent gaussian --tau 1",
+            "drawgrad train: --tau has no part in a run with --latent gaussian, only with categorical or",
+        ),
+        ("train --momentum 0", "drawgrad train: --momentum has no part in a run with --optimizer adam, only with sgd"),
         ("train mnist", "drawgrad train: got unexpected extra argument (mnist); see drawgrad train --help"),
         ("train --resume", "drawgrad train: --resume needs the folder of the run; give it with --out"),
         ("trian", "drawgrad: no such command 'trian'"),

@@ -53,7 +53,7 @@ def test_it_trains_reports_and_stops(tmp_path, capsys):
 
 def test_without_a_folder_it_makes_one(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["train", *TINY, "--epochs", "1", "--latent", "gaussian"]) == 0
+    assert main(["train", "--latent", "gaussian", "--hidden", "8", "--epochs", "1", "--test-samples", "5"]) == 0
     (folder,) = (tmp_path / "runs").iterdir()
     assert re.fullmatch(r"digits-gaussian-\d{8}-\d{6}", folder.name)
     assert capsys.readouterr().out.strip().endswith(f"Figure: {Path('runs') / folder.name / 'figure.png'}")
@@ -111,13 +111,13 @@ def start(out: Path) -> subprocess.Popen[str]:
 def when(process: subprocess.Popen[str], moment: Callable[[], bool], number: int) -> tuple[int, str]:
     """Wait for the moment, send the signal, and return the exit code and what was written to standard error."""
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while not moment():
             assert process.poll() is None, f"it ended before the moment came: {process.stderr.read()}"
             assert time.monotonic() < end, "the moment never came"
             time.sleep(0.0005)
         process.send_signal(number)
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=300)
         return process.returncode, error
     finally:
         process.kill()
@@ -144,12 +144,12 @@ def measurements(out: Path) -> list[dict[str, object]]:
 def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("straight") / "run"
     process = start(out)
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
     return out
 
 
-def test_killed_at_any_moment_it_ends_with_the_same_weights(straight, tmp_path):
+def test_killed_and_stopped_at_any_moment_it_ends_with_the_same_weights(straight, tmp_path):
     out = tmp_path / "run"
     part = out / "checkpoints"
     moments = [
@@ -164,12 +164,19 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(straight, tmp_path):
         code, _ = when(start(out), moment, signal.SIGKILL)
         assert code == -signal.SIGKILL
         assert before <= newest(out) < STEPS
+
+    code, error = when(start(out), lambda: newest(out) > 190, signal.SIGINT)
+    assert code == 130
+    step = newest(out)
+    assert step < STEPS
+    assert error == f"drawgrad train: stopped after step {step}; continue with: drawgrad train --resume --out {out}\n"
+
     # The newest checkpoint is cut short, as by a disk that was full.
     damaged = Checkpoints(part).paths()[0]
     damaged.write_bytes(damaged.read_bytes()[:-500])
 
     process = start(out)
-    output, error = process.communicate(timeout=120)
+    output, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
     assert error == ""
     assert f"warning: {damaged} is damaged and is skipped" in output
@@ -178,18 +185,6 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(straight, tmp_path):
     assert measurements(out) == measurements(straight)
     ours, theirs = (json.loads((folder / "results.json").read_text()) for folder in (out, straight))
     assert ours | {"seconds": 0} == theirs | {"seconds": 0}
-
-
-def test_ctrl_c_saves_the_last_step_and_says_how_to_continue(straight, tmp_path):
-    out = tmp_path / "run"
-    code, error = when(start(out), lambda: newest(out) > 0, signal.SIGINT)
-    assert code == 130
-    step = newest(out)
-    assert error == f"drawgrad train: stopped after step {step}; continue with: drawgrad train --resume --out {out}\n"
-    process = start(out)
-    _, error = process.communicate(timeout=120)
-    assert process.returncode == 0, error
-    assert all(torch.equal(weights(out)[name], value) for name, value in weights(straight).items())
 
 
 def test_if_no_checkpoint_can_be_read_it_is_one_line(straight, tmp_path, capsys):

@@ -80,7 +80,9 @@ class Display:
         speed = (progress.step - self._first_step) / seconds if seconds > 0 else 0.0
         parts = [f"{speed:4.0f} steps/s"]
         if "train/elbo" in latest:
-            parts = [f"ELBO {latest['train/elbo']:.2f}", *parts, f"tau {latest['train/tau']:.2f}"]
+            parts.insert(0, f"ELBO {latest['train/elbo']:.2f}")
         if "valid/elbo" in latest:
-            parts.insert(1, f"valid {latest['valid/elbo']:.2f}")
+            parts.insert(-1, f"valid {latest['valid/elbo']:.2f}")
+        if "train/tau" in latest:
+            parts.insert(-1, f"tau {latest['train/tau']:.2f}")
         return "  ".join(parts)

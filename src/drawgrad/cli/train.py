@@ -46,10 +46,11 @@ def train(context: click.Context, /, out: Path | None, resume: bool, **settings:
 
     try:
         config = TrainConfig(**{name: value for name, value in settings.items() if value is not None})
+        given = given_settings(context, TrainConfig)
         if resume and out is None:
             raise UserError("train", "--resume needs the folder of the run; give it with --out")
         folder = RunFolder(out or _new_folder(config))
-        _run(config, folder, resume, given_settings(context, TrainConfig))
+        _run(config, folder, resume, given)
     except ConfigError as error:
         name = f"{option_name(error.setting)} " if error.setting else ""
         raise UserError("train", name + error.message) from error
@@ -83,6 +84,7 @@ def _run(config: TrainConfig, folder: RunFolder, resume: bool, given: set[str]) 
 
     console = Console()
     config = folder.resume(config, given) if resume else config
+    config.check_parts(given)
     if resume and folder.results.exists() and folder.figure.exists():
         console.print(results_table(config, json.loads(folder.results.read_text())))
         click.echo(f"This run is finished. Figure: {folder.figure}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ def _setting(
     positive: bool = False,
     high: float | None = None,
     moves: bool = False,
+    only: tuple[str, tuple[str, ...]] | None = None,
 ) -> Any:
     """A field with what the command line and the checks need to know.
 
@@ -69,6 +71,7 @@ def _setting(
         positive: Whether it must be above zero.
         high: The largest value allowed.
         moves: Whether it may change when a run is resumed, because the result does not depend on it.
+        only: Another setting, and the words of it with which this one has a part in the run.
     """
     rule = {
         "group": group,
@@ -78,8 +81,12 @@ def _setting(
         "positive": positive,
         "high": high,
         "moves": moves,
+        "only": only,
     }
     return field(default=default, metadata=rule)
+
+
+RELAXED = ("latent", ("categorical", "bernoulli"))
 
 
 def _usual(name: str) -> str:
@@ -110,23 +117,31 @@ class TrainConfig:
         "categorical", "Model", "what the code of an image is made of", choices=tuple(USUAL["latent"])
     )
     variables: int = _setting(None, "Model", "latent variables  [default: 20; 200 for bernoulli]", low=1)
-    categories: int = _setting(10, "Model", "classes of a categorical variable", low=2)
+    categories: int = _setting(
+        10, "Model", "classes of a categorical variable", low=2, only=("latent", ("categorical",))
+    )
     hidden: int = _setting(200, "Model", "units of the hidden layer on either side", low=1)
     prior: str = _setting("learned", "Model", "prior of the code", choices=("learned", "uniform"))
 
-    hard: bool = _setting(False, "Gradient", "straight-through: hard samples forward, relaxed ones backward")
-    tau: float = _setting(None, "Gradient", f"temperature at the start  {_usual('tau')}", positive=True)
-    tau_min: float = _setting(None, "Gradient", f"lowest temperature  {_usual('tau_min')}", positive=True)
-    tau_rate: float | None = _setting(
-        None, "Gradient", "decay of the temperature a step  [default: reaches the lowest after 3/4 of the run]", low=0.0
+    hard: bool = _setting(
+        False, "Gradient", "straight-through: hard samples forward, relaxed ones backward", only=RELAXED
     )
-    tau_every: int = _setting(100, "Gradient", "steps between changes of the temperature", low=1)
+    tau: float = _setting(None, "Gradient", f"temperature at the start  {_usual('tau')}", positive=True, only=RELAXED)
+    tau_min: float = _setting(None, "Gradient", f"lowest temperature  {_usual('tau_min')}", positive=True, only=RELAXED)
+    tau_rate: float | None = _setting(
+        None,
+        "Gradient",
+        "decay of the temperature a step  [default: reaches the lowest after 3/4 of the run]",
+        low=0.0,
+        only=RELAXED,
+    )
+    tau_every: int = _setting(100, "Gradient", "steps between changes of the temperature", low=1, only=RELAXED)
     kl_warmup: int = _setting(0, "Gradient", "steps over which the weight of the KL grows from 0 to 1", low=0)
     free_bits: float = _setting(0.0, "Gradient", "nats of KL a latent variable may spend for free", low=0.0)
 
     optimizer: str = _setting("adam", "Optimization", "update rule", choices=("adam", "sgd"))
     lr: float = _setting(None, "Optimization", f"learning rate  {_usual('lr')}", positive=True)
-    momentum: float = _setting(0.9, "Optimization", "momentum of sgd", low=0.0, high=1.0)
+    momentum: float = _setting(0.9, "Optimization", "momentum of sgd", low=0.0, high=1.0, only=("optimizer", ("sgd",)))
     epochs: int = _setting(None, "Optimization", f"passes over the images  {_usual('epochs')}", low=1)
     seed: int = _setting(0, "Optimization", "seed of all randomness", low=0, high=2**63 - 1)
 
@@ -162,6 +177,22 @@ class TrainConfig:
                 return min(value, self.tau)
             case _:
                 return value
+
+    def check_parts(self, given: Collection[str]) -> None:
+        """Refuse a setting that was given but has no part in this run.
+
+        Raises:
+            ConfigError: If there is one.
+        """
+        for setting in dataclasses.fields(self):
+            if setting.name in given and setting.metadata["only"]:
+                other, words = setting.metadata["only"]
+                if getattr(self, other) not in words:
+                    raise ConfigError(
+                        f"has no part in a run with {option_name(other)} {getattr(self, other)}, "
+                        f"only with {' or '.join(words)}; leave it out",
+                        setting.name,
+                    )
 
     def to_json(self) -> str:
         """The settings as the text of `config.json`."""

@@ -71,8 +71,9 @@ class VAETask:
         return cost + self.kl_weight(step) * penalty, measured
 
     def settings(self, step: int) -> dict[str, float]:
-        """Temperature and weight of the KL at a step."""
-        return {"tau": self.tau(step), "kl_weight": self.kl_weight(step)}
+        """The weight of the KL at a step, and the temperature if the code has one."""
+        weight = {"kl_weight": self.kl_weight(step)}
+        return weight | {"tau": self.tau(step)} if self.model.latent.has_temperature else weight
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

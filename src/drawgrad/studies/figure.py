@@ -59,7 +59,7 @@ def draw_figure(trained: TrainedVAE, images: Images, metrics: Path, target: Path
         )
         _reconstructions(page, trained, images)
         _samples(page, trained, images)
-        _curves(page, read_metrics(metrics), results)
+        _curves(page, trained, read_metrics(metrics), results)
         _usage(page, trained, results)
         _draws(page, trained, images)
         write_atomically(target, lambda part: figure.savefig(part, format="png", dpi=110))
@@ -141,8 +141,10 @@ def _samples(page: _Page, trained: TrainedVAE, images: Images) -> None:
     page.picture(7.9, 1.55, 4.7, 2.45, _tiles(model.decode(z).sigmoid(), images, columns))
 
 
-def _curves(page: _Page, lines: list[dict[str, Any]], results: dict[str, Any]) -> None:
-    page.panel(0.4, 4.55, "Learning", "bounds over the steps; training uses relaxed samples")
+def _curves(page: _Page, trained: TrainedVAE, lines: list[dict[str, Any]], results: dict[str, Any]) -> None:
+    relaxed = trained.model.latent.has_temperature and not trained.config.hard
+    note = "bounds over the steps" + ("; training uses relaxed samples" if relaxed else "")
+    page.panel(0.4, 4.55, "Learning", note)
     upper = page.axes(0.95, 5.0, 3.3, 2.3)
     lower = page.axes(0.95, 7.45, 3.3, 0.75, sharex=upper)
     last = lines[-1]["step"]
@@ -158,14 +160,11 @@ def _curves(page: _Page, lines: list[dict[str, Any]], results: dict[str, Any]) -
     upper.set_ylabel("nats")
     upper.tick_params(labelbottom=False)
     _label_ends(upper, ends)
-    steps, values = _series(lines, "train", "tau")
+    below, label = ("tau", "temp. τ") if trained.model.latent.has_temperature else ("kl", "KL, nats")
+    steps, values = _series(lines, "train", below)
     lower.plot(steps, values, color=INK, lw=1.2)
-    lower.set_ylim(0, 1.2 * max(values))
-    lower.set_xlim(0, last)
-    lower.set_ylabel("temp. τ")
-    lower.set_xlabel("step")
-    lower.annotate(f"{values[-1]:.2f}", (1, values[-1]), xycoords=("axes fraction", "data"), xytext=(5, 0),
-                   textcoords="offset points", va="center", fontsize=8.5)  # fmt: skip
+    lower.set(xlim=(0, last), ylim=(0, 1.2 * max(values)), xlabel="step", ylabel=label)
+    _beside(lower, values[-1], f"{values[-1]:.2f}", INK)
     for axes in (upper, lower):
         axes.grid(axis="y", color=RULE, lw=0.7)
         axes.set_axisbelow(True)
@@ -185,8 +184,13 @@ def _label_ends(axes: Axes, ends: dict[str, tuple[float, str]]) -> None:
     position = float("inf")
     for name, (value, color) in sorted(ends.items(), key=lambda end: -end[1][0]):
         position = min(value, position - gap)
-        axes.annotate(f"{name}\n{value:.2f}", (1, position), xycoords=("axes fraction", "data"), xytext=(5, 0),
-                      textcoords="offset points", va="center", color=color, fontsize=8.5)  # fmt: skip
+        _beside(axes, position, f"{name}\n{value:.2f}", color)
+
+
+def _beside(axes: Axes, y: float, text: str, color: str) -> None:
+    """Write to the right of the axes, at the height of a value."""
+    place: Any = {"xycoords": ("axes fraction", "data"), "xytext": (5, 0), "textcoords": "offset points"}
+    axes.annotate(text, (1, y), va="center", color=color, fontsize=8.5, **place)
 
 
 def _grid(values: Tensor) -> np.ndarray:

@@ -30,7 +30,7 @@ class Journal:
         kept = [line for line in read_metrics(metrics) if line["step"] <= step]
         text = "".join(json.dumps(line) + "\n" for line in kept)
         write_atomically(metrics, lambda part: part.write_text(text))
-        self._file = metrics.open("a")
+        self._file = metrics.open("a", buffering=1)
         shutil.rmtree(events, ignore_errors=True)
         self._events = SummaryWriter(str(events))
         for line in kept:

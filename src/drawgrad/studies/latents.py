@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch.distributions import Bernoulli, Categorical, Distribution, Normal, OneHotCategorical
@@ -33,6 +33,7 @@ class Latent(ABC, Generic[Q]):
     """
 
     variables: int
+    has_temperature: ClassVar[bool] = True
 
     @property
     def parameters(self) -> int:
@@ -178,6 +179,8 @@ class GaussianLatent(Latent[Normal]):
     References:
         Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
     """
+
+    has_temperature: ClassVar[bool] = False
 
     @property
     def parameters(self) -> int:

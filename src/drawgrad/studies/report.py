@@ -38,7 +38,9 @@ def results_table(config: TrainConfig, results: dict[str, Any]) -> Table:
     table.add_column("measure")
     table.add_column("value", justify="right")
     table.add_column("how", style="dim")
-    kind = "hard" if config.hard else "relaxed"
+    training = "nats, at the last steps"
+    if results["tau"] is not None:
+        training = f"nats, {'hard' if config.hard else 'relaxed'} samples, temperature {results['tau']:.2f}"
     seconds, steps = results["seconds"], results["steps"]
     rows = {
         "test bound on log p(x)": (
@@ -50,7 +52,7 @@ def results_table(config: TrainConfig, results: dict[str, Any]) -> Table:
             "nats, one hard sample an image",
         ),
         "validation ELBO": (f"{results['valid_elbo']:.2f}", "nats, one hard sample an image"),
-        "training ELBO": (f"{results['train_elbo']:.2f}", f"nats, {kind} samples, temperature {results['tau']:.2f}"),
+        "training ELBO": (f"{results['train_elbo']:.2f}", training),
         "KL": (f"{results['test_kl']:.2f}", "nats that a code tells of its image"),
         "active variables": (f"{results['active_variables']} of {results['variables']}", "tell more than 0.01 nats"),
     }

@@ -147,7 +147,7 @@ def measure(
         "variables": config.variables,
         "perplexity": usage.perplexity,
         "dead_classes": usage.dead,
-        "tau": progress.latest["train/tau"],
+        "tau": progress.latest.get("train/tau"),
         "steps": progress.steps,
         "epochs": config.epochs,
         "seconds": progress.seconds,
