@@ -31,9 +31,6 @@ __all__ = [
 
 STREAMS = {"gumbel": GUMBEL_STREAM, "logistic": LOGISTIC_STREAM}
 
-# Elementwise, and as fast in torch.
-sigmoid_vjp = reference.sigmoid_vjp
-
 
 def noise(
     seed: Tensor, rows: int, classes: int, row_offset: int, class_offset: int, family: str, dtype: torch.dtype
@@ -78,6 +75,15 @@ def softmax_vjp(grad: Tensor, sample: Tensor, tau: Tensor) -> Tensor:
         return reference.softmax_vjp(grad, sample, tau)
     out = empty(sample.shape, torch.float32)
     _run(wide.softmax_vjp, out, (_table(grad), _table(sample), _table(out), _flat(tau)))
+    return out.to(sample.dtype)
+
+
+def sigmoid_vjp(grad: Tensor, sample: Tensor, tau: Tensor) -> Tensor:
+    """See :func:`drawgrad.kernels.reference.sigmoid_vjp`."""
+    if sample.dtype == torch.float64:
+        return reference.sigmoid_vjp(grad, sample, tau)
+    out = empty(sample.shape, torch.float32)
+    _run(wide.sigmoid_vjp, out, (_table(grad), _table(sample), _table(out), _flat(tau)))
     return out.to(sample.dtype)
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "gumbel_softmax_vjp",
     "noise",
     "one_hot",
+    "sigmoid_vjp",
     "softmax_vjp",
 ]
 
@@ -248,6 +249,13 @@ def binary_concrete(logits, sample, tau, seeds, rows, row_offset, class_offset, 
                     out[j] = sigmoid((chunk[j] + out[j]) * inverse_tau)
 
 
+@device_function()
+def _sigmoid_vjp(upstream, y, inverse_tau):
+    slope = y * (f32(1) - y)
+    value = upstream * slope * inverse_tau
+    return f32(0) if slope == f32(0) else value
+
+
 @kernel
 def binary_concrete_vjp(grad, logits, result, tau, seeds, rows, row_offset, class_offset, start, stop):
     scratch = np.empty(CHUNK + WORDS, np.uint32)
@@ -259,7 +267,13 @@ def binary_concrete_vjp(grad, logits, result, tau, seeds, rows, row_offset, clas
             out = result[i, begin : begin + CHUNK]
             draw(out, scratch, seeds[i // rows], row_offset + i % rows, class_offset + begin, LOGISTIC_STREAM)
             for j in range(out.shape[0]):
-                y = sigmoid((chunk[j] + out[j]) * inverse_tau)
-                slope = y * (f32(1) - y)
-                value = upstream[j] * slope * inverse_tau
-                out[j] = f32(0) if slope == f32(0) else value
+                out[j] = _sigmoid_vjp(upstream[j], sigmoid((chunk[j] + out[j]) * inverse_tau), inverse_tau)
+
+
+@kernel
+def sigmoid_vjp(grad, sample, out, tau, start, stop):
+    for i in range(start, stop):
+        upstream, row, result = grad[i], sample[i], out[i]
+        inverse_tau = inverse(tau[i % tau.shape[0]])
+        for j in range(row.shape[0]):
+            result[j] = _sigmoid_vjp(upstream[j], row[j], inverse_tau)
