@@ -12,7 +12,7 @@ from torch.distributions import Bernoulli, OneHotCategorical
 from drawgrad.estimators import ESTIMATORS, Estimator, Exact, StraightThrough
 from tests.estimators.cases import CASES
 from tests.estimators.scores import PlainScore
-from tests.statistics import Underpowered, assert_mean
+from tests.statistics import assert_mean, with_enough_draws
 
 DRAWS = 60_000
 RESOLUTION = 0.25
@@ -102,16 +102,6 @@ def test_outside(make: Callable[[], Estimator]) -> None:
         torch.testing.assert_close(one, other)
 
 
-def with_enough_draws(check: Callable[[int], None]) -> None:
-    """Most checks need few draws; whether they suffice is known from the spread alone."""
-    for draws in (DRAWS // 12, DRAWS // 4):
-        try:
-            return check(draws)
-        except Underpowered:
-            continue
-    return check(DRAWS)
-
-
 @pytest.mark.parametrize(
     "make",
     [
@@ -135,7 +125,7 @@ def test_inside(make: Callable[[], Estimator]) -> None:
         if estimator.unbiased:
             assert_mean(bias, expected[2], resolution=RESOLUTION * expected[2].abs().max().item())
 
-    with_enough_draws(check)
+    with_enough_draws(check, DRAWS)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +146,7 @@ def test_a_score_function_inside_an_unbiased_estimator(make: Callable[[], Estima
         for one, expected in zip(found[1:], exact()[1:], strict=True):
             assert_mean(one, expected, resolution=RESOLUTION * expected.abs().max().item())
 
-    with_enough_draws(check)
+    with_enough_draws(check, DRAWS)
 
 
 class TestThreeLayers:
