@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 __all__ = ["Operator"]
 
-TWINS = {"cpu": "drawgrad.kernels.cpu"}
+TWINS = {"cpu": "drawgrad.kernels.cpu", "cuda": "drawgrad.kernels.gpu"}
 """Device type -> module of its twin, imported by the first call. The reference serves every other device."""
 
 
@@ -54,8 +55,8 @@ class Operator:
     def __call__(self, *args: Any) -> Tensor:
         """Call the operator, differentiably in eager code, in compiled code and under torch.func alike."""
         if self._transformable is not None and torch._C._are_functorch_transforms_active():
-            return self._transformable.apply(*args)  # type: ignore[no-any-return]
-        return self._call(*args)  # type: ignore[no-any-return]
+            return self._transformable.apply(*args)
+        return self._call(*args)
 
 
 def _autograd_kernel(call: Any, keep: Callable[..., None], backward: Callable[..., Any]) -> Callable[..., Tensor]:
@@ -66,22 +67,23 @@ def _autograd_kernel(call: Any, keep: Callable[..., None], backward: Callable[..
 
     def below(keyset: Any, args: tuple[Any, ...]) -> Tensor:
         with torch._C._AutoDispatchBelowAutograd():
-            return call.redispatch(keyset & torch._C._after_autograd_keyset, *args)  # type: ignore[no-any-return]
+            return call.redispatch(keyset & torch._C._after_autograd_keyset, *args)
 
     class Node(torch.autograd.Function):
         @staticmethod
-        def forward(ctx: Any, keyset: Any, *args: Any) -> Tensor:  # type: ignore[override]
+        def forward(ctx: Any, keyset: Any, *args: Any) -> Tensor:
             output = below(keyset, args)
             keep(ctx, args, output)
             return output
 
         @staticmethod
-        def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
             return (None, *backward(ctx, grad))
 
     def kernel(keyset: Any, *args: Any) -> Tensor:
-        if torch.is_grad_enabled() and torch._C._any_requires_grad(*args):
-            return Node.apply(keyset, *args)  # type: ignore[no-any-return,no-untyped-call]
+        # Node refuses forward-mode derivatives; below it they would be lost in silence.
+        if torch.is_grad_enabled() and (forward_ad._current_level >= 0 or torch._C._any_requires_grad(*args)):
+            return Node.apply(keyset, *args)
         return below(keyset, args)
 
     return kernel
@@ -90,7 +92,7 @@ def _autograd_kernel(call: Any, keep: Callable[..., None], backward: Callable[..
 def _twin(module: str, name: str) -> Callable[..., Tensor]:
     @cache
     def function() -> Callable[..., Tensor]:
-        return getattr(import_module(module), name)  # type: ignore[no-any-return]
+        return getattr(import_module(module), name)
 
     return lambda *args: function()(*args)
 
@@ -102,21 +104,22 @@ def _vmap_rule(operator: Callable[..., Tensor], tau_at: int | None) -> Callable[
     """
 
     def rule(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
+        # The first argument is of groups in every operator.
+        groups = next(size for dim, size in enumerate(args[0].shape) if dim != in_dims[0])
         mapped: list[Any] = []
         for position, (argument, dim) in enumerate(zip(args, in_dims, strict=True)):
             if not isinstance(argument, Tensor):
                 mapped.append(argument)
             elif position == tau_at and argument.dim() == (0 if dim is None else 1):
-                mapped.append(argument if dim is None else _temperature_of_rows(argument, mapped[0]))
+                mapped.append(argument if dim is None else _temperature_of_rows(argument, groups, mapped[0].shape[1]))
             else:
                 whole = argument.expand(info.batch_size, *argument.shape) if dim is None else argument.movedim(dim, 0)
                 mapped.append(whole.flatten(0, 1))
-        return operator(*mapped).unflatten(0, (info.batch_size, -1)), 0
+        return operator(*mapped).unflatten(0, (info.batch_size, groups)), 0
 
     return rule
 
 
-def _temperature_of_rows(tau: Tensor, like: Tensor) -> Tensor:
+def _temperature_of_rows(tau: Tensor, groups: int, rows: int) -> Tensor:
     """One temperature an example as one a row, shape ``(examples * groups, rows, 1)``."""
-    groups, rows, _ = like.shape
-    return tau.repeat_interleave(groups // tau.shape[0])[:, None, None].expand(groups, rows, 1)
+    return tau.repeat_interleave(groups)[:, None, None].expand(-1, rows, 1)

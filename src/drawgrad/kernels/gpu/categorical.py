@@ -1,0 +1,110 @@
+"""The categorical operations of the GPU twin: which kernels run, and on which tiles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from drawgrad.kernels import reference
+from drawgrad.kernels.gpu import rows
+from drawgrad.kernels.gpu.tiles import NARROW, Tiling, served, temperature
+from drawgrad.kernels.philox import WORD
+
+__all__ = ["gumbel_max", "gumbel_softmax", "gumbel_softmax_vjp", "softmax_vjp", "unpack"]
+
+WHOLE = 32768
+"""Columns of the widest row that one program holds in its registers."""
+PART = 8192
+"""Columns of a part of a row that does not fit."""
+FEW_ROWS = 128
+"""Rows below which programs of whole rows leave most of a GPU idle."""
+
+
+def gumbel_softmax(logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int, hard: bool) -> Tensor:
+    """See :func:`drawgrad.kernels.reference.gumbel_softmax`."""
+    if not served(logits):
+        return reference.gumbel_softmax(logits, tau, seed, row_offset, class_offset, hard)
+    sample = torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)
+    if hard:
+        winner = _winner(logits, seed, row_offset, class_offset)
+        Tiling.of(logits, 0, NARROW).run(rows.one_hot, winner=winner, sample=sample)
+        return sample
+    tiling = _tiling(logits, class_offset)
+    shared = {**temperature(tau), **_sums(tiling, logits), "seeds": seed, "row_offset": row_offset}
+    logits = logits.contiguous()
+    if tiling.parts > 1:
+        tiling.run(rows.reduce_parts, grad=logits, source=logits, DRAW=True, GRAD=False, **shared)
+    tiling.run(rows.gumbel_softmax, logits=logits, sample=sample, SPLIT=tiling.parts > 1, **shared)
+    return sample
+
+
+def gumbel_softmax_vjp(
+    grad: Tensor, logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int
+) -> Tensor:
+    """See :func:`drawgrad.kernels.reference.gumbel_softmax_vjp`."""
+    if not served(logits):
+        return reference.gumbel_softmax_vjp(grad, logits, tau, seed, row_offset, class_offset)
+    return _vjp(grad, logits, tau, _tiling(logits, class_offset), seed, row_offset, draw=True)
+
+
+def softmax_vjp(grad: Tensor, sample: Tensor, tau: Tensor) -> Tensor:
+    """See :func:`drawgrad.kernels.reference.softmax_vjp`."""
+    if not served(sample):
+        return reference.softmax_vjp(grad, sample, tau)
+    return _vjp(grad, sample, tau, _tiling(sample, 0), None, 0, draw=False)
+
+
+def _vjp(
+    grad: Tensor, source: Tensor, tau: Tensor, tiling: Tiling, seed: Tensor | None, row_offset: int, *, draw: bool
+) -> Tensor:
+    out = torch.empty(source.shape, dtype=source.dtype, device=source.device)
+    shared = {**temperature(tau), **_sums(tiling, source), "seeds": seed, "row_offset": row_offset}
+    shared |= {"grad": grad.contiguous(), "source": source.contiguous(), "DRAW": draw}
+    if tiling.parts > 1:
+        tiling.run(rows.reduce_parts, GRAD=True, **shared)
+    tiling.run(rows.softmax_vjp, out=out, SPLIT=tiling.parts > 1, **shared)
+    return out
+
+
+def gumbel_max(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int) -> Tensor:
+    """See :func:`drawgrad.kernels.reference.gumbel_max`."""
+    if not served(logits):
+        return reference.gumbel_max(logits, seed, row_offset, class_offset)
+    return unpack(_winner(logits, seed, row_offset, class_offset))
+
+
+def unpack(winner: Tensor) -> Tensor:
+    """Classes of winners' keys, as :func:`drawgrad.kernels.gpu.rows.pack` makes them; -1 for nothing allowed."""
+    return torch.where(winner >> 32 == rows.NOTHING_KEY.value, -1, (winner & WORD) ^ WORD)
+
+
+def _winner(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int) -> Tensor:
+    # The winner needs no second pass, so parts cost nothing.
+    tiling = Tiling.of(logits, class_offset, PART)
+    winner = torch.empty((*logits.shape[:-1], tiling.parts), dtype=torch.int64, device=logits.device)
+    tiling.run(
+        rows.gumbel_max,
+        logits=logits.contiguous(),
+        winner=winner,
+        parts=tiling.parts,
+        seeds=seed,
+        row_offset=row_offset,
+        SPLIT=tiling.parts > 1,
+    )
+    return winner.amax(-1) if tiling.parts > 1 else winner[..., 0]
+
+
+def _tiling(like: Tensor, class_offset: int) -> Tiling:
+    whole = Tiling.of(like, class_offset, WHOLE)
+    if whole.parts == 1 and whole.groups * whole.rows >= FEW_ROWS:
+        return whole
+    return Tiling.of(like, class_offset, PART)
+
+
+def _sums(tiling: Tiling, like: Tensor) -> dict[str, Any]:
+    """Room for what the parts of a row contribute to it."""
+    size = tiling.groups * tiling.rows * tiling.parts if tiling.parts > 1 else 0
+    tops, totals, dots = torch.empty((3, size), dtype=torch.float32, device=like.device)
+    return {"tops": tops, "totals": totals, "dots": dots, "parts": tiling.parts}
