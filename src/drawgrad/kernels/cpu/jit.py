@@ -32,8 +32,10 @@ def _folder() -> Path:
     # Reading fails where there are no sources; a folder without their digest could hold another version's kernels.
     for source in (Path(philox.__file__), Path(__file__), *sorted(Path(__file__).parent.glob("*.py"))):
         digest.update(source.read_bytes())
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "drawgrad" / "kernels" / digest.hexdigest()[:16]
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():  # Missing, empty, or invalid.
+        base = Path.home() / ".cache"
+    return base / "drawgrad" / "kernels" / digest.hexdigest()[:16]
 
 
 class _Locator(_CacheLocator):
