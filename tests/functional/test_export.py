@@ -1,0 +1,76 @@
+"""Exported programs need torch's operations only, take the seed as an input, and draw the same samples elsewhere."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from drawgrad.functional import binary_concrete, gumbel_max, gumbel_softmax
+
+SAMPLERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "soft": lambda logits, seed: gumbel_softmax(logits, 0.7, seed=seed),
+    "hard": lambda logits, seed: gumbel_softmax(logits, 0.7, hard=True, seed=seed),
+    "index": lambda logits, seed: gumbel_max(logits, seed=seed),
+    "binary": lambda logits, seed: binary_concrete(logits, 0.7, seed=seed),
+}
+SEEDS = (torch.tensor(-123456789012345), torch.tensor(7))
+
+
+class Chooser(torch.nn.Module):
+    def __init__(self, sampler: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(6, 5)
+        self.sampler = sampler
+
+    def forward(self, x: Tensor, seed: Tensor) -> Tensor:
+        return self.sampler(self.linear(x), seed)
+
+
+@pytest.fixture(params=SAMPLERS)
+def chooser(request: pytest.FixtureRequest) -> Chooser:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Chooser(SAMPLERS[request.param]).eval()
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.linspace(-2.0, 2.0, 18).reshape(3, 6)
+
+
+@torch.no_grad()
+def test_exported_program_draws_the_sample_without_this_package(chooser: Chooser, x: Tensor) -> None:
+    program = torch.export.export(chooser, (x, SEEDS[0]))
+    targets = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+    assert targets and not any("drawgrad" in target for target in targets)
+    for seed in SEEDS:
+        torch.testing.assert_close(program.module()(x, seed), chooser(x, seed))
+    assert not torch.equal(program.module()(x, SEEDS[0]), program.module()(x, SEEDS[1]))
+
+
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_onnx_runtime_draws_the_sample_of_a_seed(x: Tensor) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+
+    class All(Chooser):
+        def forward(self, x: Tensor, seed: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+            logits = self.linear(x)
+            return tuple(sampler(logits, seed) for sampler in SAMPLERS.values())
+
+    chooser = All(SAMPLERS["soft"]).eval()
+    program = torch.onnx.export(chooser, (x, SEEDS[0]), dynamo=True, verbose=False)
+    assert program is not None
+    buffer = io.BytesIO()
+    program.save(buffer)
+    session = onnxruntime.InferenceSession(buffer.getvalue(), providers=["CPUExecutionProvider"])
+    names = [node.name for node in session.get_inputs()]
+    for seed in SEEDS:
+        outputs = session.run(None, dict(zip(names, (x.numpy(), seed.numpy()), strict=True)))
+        for output, expected in zip(outputs, chooser(x, seed), strict=True):
+            torch.testing.assert_close(torch.from_numpy(output), expected)
