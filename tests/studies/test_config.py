@@ -11,6 +11,7 @@ def test_what_is_not_given_suits_the_data_and_the_code():
     digits, mnist = TrainConfig(), TrainConfig(data="mnist", latent="bernoulli")
     assert (digits.lr, digits.tau, digits.threads, digits.variables) == (0.003, 0.5, 1, 20)
     assert (mnist.lr, mnist.tau, mnist.threads, mnist.variables) == (0.001, 1.0, None, 200)
+    assert (digits.kl_warmup, mnist.kl_warmup) == (0, 2000)
 
 
 def test_what_is_given_stays():
@@ -56,7 +57,7 @@ def test_a_file_that_holds_no_settings_is_named(text, tmp_path):
         ("momentum", 1.5, "must be at most 1.0, but it is 1.5; try 0.9"),
         ("epochs", 0, "must be at least 1, but it is 0; try 100"),
         ("batch_size", -100, "must be at least 1, but it is -100; try 100"),
-        ("variables", 0, "must be at least 1, but it is 0; try 1"),
+        ("variables", 0, "must be at least 1, but it is 0; try 20"),
         ("categories", 1, "must be at least 2, but it is 1; try 10"),
         ("seed", 2**63, "must be at most 9223372036854775807, but it is 9223372036854775808; try 0"),
         ("free_bits", float("nan"), "must be at least 0.0, but it is nan; try 0.0"),

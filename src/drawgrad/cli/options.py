@@ -11,10 +11,10 @@ import click
 
 from drawgrad.studies.config import option_name
 
-__all__ = ["GroupedCommand", "given_settings", "settings_options"]
+__all__ = ["GroupedCommand", "GroupedOption", "given_settings", "settings_options"]
 
 
-class _GroupedOption(click.Option):
+class GroupedOption(click.Option):
     """An option that knows the heading it stands below in the help."""
 
     def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
@@ -60,7 +60,7 @@ def _option(setting: dataclasses.Field[Any], annotation: Any, variable: str | No
     common: dict[str, Any] = {
         "default": setting.default,
         "help": rule["help"],
-        "cls": _GroupedOption,
+        "cls": GroupedOption,
         "group": rule["group"],
     }
     if kind is bool:

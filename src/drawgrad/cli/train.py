@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drawgrad.cli.options import GroupedCommand, given_settings, settings_options
+from drawgrad.cli.options import GroupedCommand, GroupedOption, given_settings, settings_options
 from drawgrad.cli.wording import UserError
 from drawgrad.studies.config import ConfigError, TrainConfig, option_name
 
@@ -30,9 +30,20 @@ __all__ = ["train"]
 @click.command(cls=GroupedCommand)
 @settings_options(TrainConfig, environment={"data_dir": "DRAWGRAD_DATA_DIR"})
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="folder of the run  [default: a new one in runs/]"
+    "--out",
+    cls=GroupedOption,
+    group="Run",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="folder of the run  [default: a new one in runs/]",
 )
-@click.option("--resume", is_flag=True, help="continue the run in --out from its newest checkpoint, or start it there")
+@click.option(
+    "--resume",
+    cls=GroupedOption,
+    group="Run",
+    is_flag=True,
+    help="continue the run in --out from its newest checkpoint, or start it there",
+)
 @click.pass_context
 def train(context: click.Context, /, out: Path | None, resume: bool, **settings: Any) -> None:
     """Train a variational autoencoder with a discrete code on real images, measure it, and draw what it learned.

@@ -16,9 +16,12 @@ __all__ = ["ConfigError", "TrainConfig", "option_name"]
 # higher temperature their decoder learns to read the shades of relaxed samples, which hard ones do not have.
 SMALL = {"epochs": 400, "lr": 3e-3, "tau": 0.5, "tau_min": 0.2, "threads": 1}
 LARGE = {"epochs": 100, "lr": 1e-3, "tau": 1.0, "tau_min": 0.5}
+# Many weak variables all fall silent under the full KL before they have learned to say anything.
+BERNOULLI = {"variables": 200, "kl_warmup": 2000}
+OTHERS = {"variables": 20, "kl_warmup": 0}
 USUAL: dict[str, dict[str, dict[str, Any]]] = {
     "data": {"digits": SMALL, "mnist": LARGE, "binarized-mnist": LARGE},
-    "latent": {"categorical": {"variables": 20}, "bernoulli": {"variables": 200}, "gaussian": {"variables": 20}},
+    "latent": {"categorical": OTHERS, "bernoulli": BERNOULLI, "gaussian": OTHERS},
 }
 """What suits a data set, found on its validation images, and a kind of code: it fills in what is not given."""
 
@@ -90,7 +93,8 @@ RELAXED = ("latent", ("categorical", "bernoulli"))
 
 
 def _usual(name: str) -> str:
-    return f"[default: {SMALL[name]} for digits, {LARGE[name]} else]"
+    first, case, other = (SMALL, "digits", LARGE) if name in SMALL else (BERNOULLI, "bernoulli", OTHERS)
+    return f"[default: {first[name]} for {case}, {other[name]} else]"
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class TrainConfig:
     latent: str = _setting(
         "categorical", "Model", "what the code of an image is made of", choices=tuple(USUAL["latent"])
     )
-    variables: int = _setting(None, "Model", "latent variables  [default: 20; 200 for bernoulli]", low=1)
+    variables: int = _setting(None, "Model", f"latent variables  {_usual('variables')}", low=1)
     categories: int = _setting(
         10, "Model", "classes of a categorical variable", low=2, only=("latent", ("categorical",))
     )
@@ -136,7 +140,9 @@ class TrainConfig:
         only=RELAXED,
     )
     tau_every: int = _setting(100, "Gradient", "steps between changes of the temperature", low=1, only=RELAXED)
-    kl_warmup: int = _setting(0, "Gradient", "steps over which the weight of the KL grows from 0 to 1", low=0)
+    kl_warmup: int = _setting(
+        None, "Gradient", f"steps over which the weight of the KL grows from 0 to 1  {_usual('kl_warmup')}", low=0
+    )
     free_bits: float = _setting(0.0, "Gradient", "nats of KL a latent variable may spend for free", low=0.0)
 
     optimizer: str = _setting("adam", "Optimization", "update rule", choices=("adam", "sgd"))
@@ -226,7 +232,7 @@ def _check(setting: dataclasses.Field[Any], value: Any) -> None:
         return
     if rule["choices"] and value not in rule["choices"]:
         raise ConfigError(f"must be one of {', '.join(rule['choices'])}, but it is {value!r}; choose one", setting.name)
-    examples = (setting.default, LARGE.get(setting.name), rule["low"])
+    examples = (setting.default, (LARGE | OTHERS).get(setting.name), rule["low"])
     example = next((number for number in examples if number is not None), None)
     if rule["positive"] and not (value > 0 and math.isfinite(value)):
         raise ConfigError(f"must be positive and finite, but it is {value}; try {example}", setting.name)

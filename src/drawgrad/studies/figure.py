@@ -54,9 +54,8 @@ def draw_figure(trained: TrainedVAE, images: Images, metrics: Path, target: Path
         config = trained.config
         bound = f"{results['test_bound']:.2f} ± {results['test_bound_error']:.2f}"
         page.text(0.4, 0.3, f"drawgrad train: {config.data}, {config.latent} code", fontsize=15, fontweight="bold")
-        page.text(
-            0.4, 0.62, f"test bound on log p(x): {bound} nats with {results['test_samples']} hard samples an image"
-        )
+        samples = "hard samples" if trained.model.latent.has_temperature else "samples"
+        page.text(0.4, 0.62, f"test bound on log p(x): {bound} nats with {results['test_samples']} {samples} an image")
         _reconstructions(page, trained, images)
         _samples(page, trained, images)
         _curves(page, trained, read_metrics(metrics), results)
@@ -116,7 +115,9 @@ def _tiles(pictures: Float[Tensor, "pictures pixels"], images: Images, columns: 
 
 
 def _reconstructions(page: _Page, trained: TrainedVAE, images: Images) -> None:
-    page.panel(0.4, 1.15, "Reconstructions", "test images, and what the decoder makes of one hard sample of their code")
+    page.panel(
+        0.4, 1.15, "Reconstructions", "test images, and what the decoder makes of one exact sample of their code"
+    )
     # Evenly spaced, because a test set may be sorted by class.
     chosen = torch.linspace(0, len(trained.test) - 1, 10).long()
     x = trained.test[chosen.to(trained.test.device)]

@@ -38,6 +38,7 @@ def results_table(config: TrainConfig, results: dict[str, Any]) -> Table:
     table.add_column("measure")
     table.add_column("value", justify="right")
     table.add_column("how", style="dim")
+    exact = "samples" if config.latent == "gaussian" else "hard samples"
     training = "nats, at the last steps"
     if results["tau"] is not None:
         training = f"nats, {'hard' if config.hard else 'relaxed'} samples, temperature {results['tau']:.2f}"
@@ -45,13 +46,13 @@ def results_table(config: TrainConfig, results: dict[str, Any]) -> Table:
     rows = {
         "test bound on log p(x)": (
             f"[bold]{results['test_bound']:.2f} ± {results['test_bound_error']:.2f}",
-            f"nats, {results['test_samples']} hard samples an image",
+            f"nats, {results['test_samples']} {exact} an image",
         ),
         "test ELBO": (
             f"{results['test_elbo']:.2f} ± {results['test_elbo_error']:.2f}",
-            "nats, one hard sample an image",
+            f"nats, one {exact[:-1]} an image",
         ),
-        "validation ELBO": (f"{results['valid_elbo']:.2f}", "nats, one hard sample an image"),
+        "validation ELBO": (f"{results['valid_elbo']:.2f}", f"nats, one {exact[:-1]} an image"),
         "training ELBO": (f"{results['train_elbo']:.2f}", training),
         "KL": (f"{results['test_kl']:.2f}", "nats that a code tells of its image"),
         "active variables": (f"{results['active_variables']} of {results['variables']}", "tell more than 0.01 nats"),
