@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,12 +49,18 @@ def gumbel_softmax(logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, c
     if logits.dtype == torch.float64:
         return reference.gumbel_softmax(logits, tau, seed, row_offset, class_offset, hard)
     sample = empty(logits.shape, torch.float32)
-    if hard:
-        index = gumbel_max(logits, seed, row_offset, class_offset)
-        _run(wide.one_hot, sample, (_table(logits), index.view(-1).numpy(), _table(sample)))
+    table, out, draw = _table(logits), _table(sample), _draw(seed, logits.shape[1], row_offset, class_offset)
+    if not hard:
+        _run(_layout(logits).gumbel_softmax, sample, (table, out, _flat(tau)), *draw)
         return sample.to(logits.dtype)
-    tables = (_table(logits), _table(sample), _flat(tau))
-    _run(_layout(logits).gumbel_softmax, sample, tables, *_draw(seed, logits.shape[1], row_offset, class_offset))
+    index = np.empty(len(table), np.int64)
+    find = _layout(logits).gumbel_max
+
+    def mark(start: int, stop: int) -> None:
+        find(table, index, *draw, start, stop)
+        wide.one_hot(table, index, out, start, stop)
+
+    for_each_block(mark, len(table), sample.numel())
     return sample.to(logits.dtype)
 
 
