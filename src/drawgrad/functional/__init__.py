@@ -5,6 +5,8 @@ from __future__ import annotations
 from drawgrad.functional.binary import binary_concrete
 from drawgrad.functional.categorical import gumbel_max, gumbel_softmax
 from drawgrad.functional.conditional import conditional_gumbel, conditional_logistic
+from drawgrad.functional.linear import gumbel_max_linear, gumbel_max_linear_shard, winner_of_shards
+from drawgrad.functional.lookup import gumbel_lookup
 from drawgrad.functional.noise import gumbel_noise, logistic_noise
 from drawgrad.functional.seeds import draw_seed
 from drawgrad.functional.surrogate import straight_through
@@ -14,9 +16,13 @@ __all__ = [
     "conditional_gumbel",
     "conditional_logistic",
     "draw_seed",
+    "gumbel_lookup",
     "gumbel_max",
+    "gumbel_max_linear",
+    "gumbel_max_linear_shard",
     "gumbel_noise",
     "gumbel_softmax",
     "logistic_noise",
     "straight_through",
+    "winner_of_shards",
 ]

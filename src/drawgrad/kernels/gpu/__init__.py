@@ -14,6 +14,7 @@ __all__ = [
     "gumbel_max",
     "gumbel_softmax",
     "gumbel_softmax_vjp",
+    "linear_winner",
     "noise",
     "sigmoid_vjp",
     "softmax_vjp",
@@ -22,12 +23,14 @@ __all__ = [
 if find_spec("triton") is not None:
     from drawgrad.kernels.gpu.binary import binary_concrete, binary_concrete_vjp, noise, sigmoid_vjp
     from drawgrad.kernels.gpu.categorical import gumbel_max, gumbel_softmax, gumbel_softmax_vjp, softmax_vjp
+    from drawgrad.kernels.gpu.linear import linear_winner
 else:
     warnings.warn(
         "Triton is not installed, so samples on the GPU are drawn by plain torch operations: the same numbers, but "
         "several times slower; install the package triton",
         stacklevel=2,
     )
+    from drawgrad.kernels.linear import in_blocks as linear_winner
     from drawgrad.kernels.reference import (
         binary_concrete,
         binary_concrete_vjp,

@@ -12,7 +12,7 @@ from drawgrad.kernels.gpu import rows
 from drawgrad.kernels.gpu.tiles import NARROW, Tiling, served, temperature
 from drawgrad.kernels.philox import WORD
 
-__all__ = ["gumbel_max", "gumbel_softmax", "gumbel_softmax_vjp", "softmax_vjp", "unpack"]
+__all__ = ["gumbel_max", "gumbel_softmax", "gumbel_softmax_vjp", "score_of", "softmax_vjp", "unpack"]
 
 WHOLE = 32768
 """Columns of the widest row that one program holds in its registers."""
@@ -78,6 +78,12 @@ def gumbel_max(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int)
 def unpack(winner: Tensor) -> Tensor:
     """Classes of winners' keys, as :func:`drawgrad.kernels.gpu.rows.pack` makes them; -1 for nothing allowed."""
     return torch.where(winner >> 32 == rows.NOTHING_KEY.value, -1, (winner & WORD) ^ WORD)
+
+
+def score_of(winner: Tensor) -> Tensor:
+    """Scores of winners' keys, float32: the inverse of the order-preserving map of their bits."""
+    key = (winner >> 32).to(torch.int32)
+    return (key ^ ((key >> 31) & 0x7FFFFFFF)).view(torch.float32)
 
 
 def _winner(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int) -> Tensor:

@@ -20,9 +20,9 @@ import triton.language as tl
 from torch import Tensor
 
 from drawgrad.kernels.gpu.draw import random_words
-from drawgrad.kernels.philox import WORDS
+from drawgrad.kernels.philox import WORD, WORDS
 
-__all__ = ["NARROW", "Tiling", "columns", "draw_tile", "kernel", "locate", "served", "temperature"]
+__all__ = ["NARROW", "Tiling", "columns", "draw_tile", "kernel", "locate", "on_device_of", "served", "temperature"]
 
 WIDEST = 16
 """Largest alignment that is worth telling the compiler, in elements."""
@@ -111,12 +111,17 @@ def draw_tile(
 
 def served(tensor: Tensor) -> bool:
     """Whether kernels serve this dtype and size: float64, which is for checking, is left to the reference."""
-    return tensor.dtype in DTYPES and tensor.numel() > 0
+    return tensor.dtype in DTYPES and tensor.numel() > 0 and tensor.shape[-1] <= WORD
 
 
 def temperature(tau: Tensor) -> dict[str, Any]:
     """The temperature as kernels take it."""
     return {"tau": tau.contiguous(), "tau_stride": int(tau.numel() > 1)}
+
+
+def on_device_of(tensor: Tensor) -> contextlib.AbstractContextManager[Any]:
+    """Triton launches on the current device, wherever the tensors are. Its interpreter takes those of the CPU."""
+    return torch.cuda.device(tensor.device) if tensor.is_cuda else contextlib.nullcontext()
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,7 @@ class Tiling:
         align = math.gcd(self.classes, WIDEST)
         warps = self.tile_rows * self.block // (ELEMENTS_OF_THREAD * THREADS)
         programs = self.groups * triton.cdiv(self.rows, self.tile_rows) * self.parts
-        with _on_device_of(arguments):
+        with on_device_of(next(value for value in arguments.values() if isinstance(value, Tensor))):
             function[(programs,)](
                 **arguments,
                 rows=self.rows,
@@ -184,9 +189,3 @@ class Tiling:
                 GROUPED=self.groups > 1,
                 num_warps=min(max(warps, 1), MOST_WARPS),
             )
-
-
-def _on_device_of(arguments: dict[str, Any]) -> contextlib.AbstractContextManager[Any]:
-    """Triton launches on the current device, wherever the tensors are. Its interpreter takes those of the CPU."""
-    device = next(value.device for value in arguments.values() if isinstance(value, Tensor))
-    return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
