@@ -118,16 +118,19 @@ def _reconstructions(page: _Page, trained: TrainedVAE, images: Images) -> None:
     page.panel(
         0.4, 1.15, "Reconstructions", "test images, and what the decoder makes of one exact sample of their code"
     )
+    grey = images.levels > 1
     # Evenly spaced, because a test set may be sorted by class.
-    chosen = torch.linspace(0, len(trained.test) - 1, 10).long()
+    chosen = torch.linspace(0, len(trained.test) - 1, 10 if grey else 20).long()
     x = trained.test[chosen.to(trained.test.device)]
     generator = torch.Generator(x.device).manual_seed(DRAW_SEED)
     z = trained.model.latent.sample(trained.model.posterior(x), 1.0, True, generator)
-    rows = {"binarized": x, "decoded": trained.model.decode(z).sigmoid()}
-    if images.levels > 1:
-        rows = {"image": images.test[chosen] / images.levels} | rows
-    side = 2.55 / 3
-    for index, (name, pictures) in enumerate(rows.items()):
+    decoded = trained.model.decode(z).sigmoid()
+    if grey:
+        rows = [("image", images.test[chosen] / images.levels), ("binarized", x), ("decoded", decoded)]
+    else:
+        rows = [("image", x[:10]), ("decoded", decoded[:10]), ("image", x[10:]), ("decoded", decoded[10:])]
+    side = 2.55 / len(rows)
+    for index, (name, pictures) in enumerate(rows):
         y = 1.55 + index * side
         page.text(0.4, y + side / 2, name, fontsize=8.5, color=FADED)
         page.picture(1.05, y, 6.4, 0.93 * side, _tiles(pictures, images, 10))

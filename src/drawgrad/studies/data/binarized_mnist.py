@@ -69,7 +69,7 @@ def parse_amat(content: bytes, expected: str) -> np.ndarray:
     # White space and control characters come before all others. Smaller than "0" wraps around to a large number.
     pixels = text[text > ord(" ")] - np.uint8(ord("0"))
     if pixels.max(initial=0) > 1:
-        strange = chr(pixels[pixels > 1][0] + np.uint8(ord("0")))
+        strange = chr((int(pixels[pixels > 1][0]) + ord("0")) % 256)
         raise DataError(f"it holds {strange!r}, but only 0, 1 and white space were expected")
     if len(pixels) == 0 or len(pixels) % PIXELS:
         raise DataError(f"it holds {len(pixels)} pixels, but a multiple of {PIXELS} was expected")
