@@ -109,6 +109,7 @@ class TestNumbers:
             (3e8, 2e7, "(3.00 ± 0.20)e8"),
             (math.nan, math.nan, "nan"),
             (1.0, 1e-15, "1.00"),
+            (0.20331275, 1.04e-7, "0.203313 ± 1.0e-07"),
         ],
     )
     def test_have_the_digits_that_are_known(self, value: float, error: float, text: str) -> None:

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import click
 
+from drawgrad.cli.compare import compare
 from drawgrad.cli.train import train
 from drawgrad.cli.wording import UserError, one_line
 
@@ -20,6 +21,7 @@ def program() -> None:
     """Gradients for discrete choices: train a network with a discrete code on real data, and see what it learned."""
 
 
+program.add_command(compare)
 program.add_command(train)
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from drawgrad.diagnostics.compare import compare
-from drawgrad.diagnostics.recommend import Ranked, Recommendation, candidates, recommend
+from drawgrad.diagnostics.comparison import compare
+from drawgrad.diagnostics.monitor import Monitor, PitfallWarning, Writer
+from drawgrad.diagnostics.recommendation import Ranked, Recommendation, candidates, recommend
 from drawgrad.diagnostics.report import Estimate, Quality, Report, Verdict
 
 __all__ = [
     "Estimate",
+    "Monitor",
+    "PitfallWarning",
     "Quality",
     "Ranked",
     "Recommendation",
     "Report",
     "Verdict",
+    "Writer",
     "candidates",
     "compare",
     "recommend",

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from drawgrad.diagnostics._table import with_error
+
 __all__ = ["Bias", "Estimate", "Sample", "measure_bias"]
 
 ROWS = 1000
@@ -29,10 +31,18 @@ ROUNDING = 16.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its standard error."""
+    """A number and its standard error.
+
+    Example:
+        >>> str(Estimate(0.123456, 0.00123))
+        '0.1235 ± 0.0012'
+    """
 
     value: float
     error: float
+
+    def __str__(self) -> str:
+        return with_error(self.value, self.error)
 
 
 class Sample:

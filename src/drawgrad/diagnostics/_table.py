@@ -35,6 +35,8 @@ def with_error(value: float, error: float) -> str:
     """
     if error <= 1e-9 * abs(value) or not (math.isfinite(error) and math.isfinite(value)):
         return significant(value)
+    if error < 1e-5 * abs(value):
+        return f"{value:.6g} ± {error:.1e}"
     place = 1 - math.floor(math.log10(error))
     largest = max(abs(value), error)
     if place > 6 or largest >= 1e6:

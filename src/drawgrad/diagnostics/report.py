@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from drawgrad.diagnostics._plot import plot_rows
 from drawgrad.diagnostics._statistics import Estimate
-from drawgrad.diagnostics._table import duration, markdown_table, significant, text_table, with_error
+from drawgrad.diagnostics._table import duration, markdown_table, significant, text_table
 
 __all__ = ["Estimate", "Quality", "Report", "Verdict"]
 
@@ -129,9 +129,9 @@ _HEADINGS = (
 def _cells(row: Quality) -> Iterable[str]:
     yield row.name
     yield _bias(row)
-    yield with_error(row.variance.value, row.variance.error)
-    yield with_error(row.mean_squared_error.value, row.mean_squared_error.error)
-    yield with_error(row.cosine.value, row.cosine.error)
+    yield str(row.variance)
+    yield str(row.mean_squared_error)
+    yield str(row.cosine)
     yield significant(row.signal_to_noise)
     yield str(row.evaluations)
     yield duration(row.seconds)
@@ -140,7 +140,7 @@ def _cells(row: Quality) -> Iterable[str]:
 def _bias(row: Quality) -> str:
     match row.verdict:
         case "biased":
-            return with_error(row.bias.value, row.bias.error)
+            return str(row.bias)
         case "none seen":
             return f"none seen (< {significant(row.bias_limit)})"
         case "too few draws":

@@ -16,8 +16,8 @@ from drawgrad.diagnostics._gradients import CostFunction
 from drawgrad.diagnostics._names import named
 from drawgrad.diagnostics._reference import count_states, has_gradient
 from drawgrad.diagnostics._statistics import Estimate
-from drawgrad.diagnostics._table import duration, significant, text_table, with_error
-from drawgrad.diagnostics.compare import compare
+from drawgrad.diagnostics._table import duration, significant, text_table
+from drawgrad.diagnostics.comparison import compare
 from drawgrad.diagnostics.report import Quality, Report
 from drawgrad.estimators import ESTIMATORS, Estimator, Exact
 
@@ -79,7 +79,7 @@ class Recommendation:
         rows = (
             (
                 place.quality.name,
-                with_error(place.mean_squared_error.value, place.mean_squared_error.error),
+                str(place.mean_squared_error),
                 f"{place.bias_share:.0%}",
                 significant(place.gradients),
             )

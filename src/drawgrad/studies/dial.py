@@ -1,0 +1,168 @@
+"""The dial that trades bias for variance: surrogate gradients over the temperature, on a cost that is not linear.
+
+One variable with eight classes, cost exp(z.v): between the corners of the simplex, where relaxed samples live, the
+cost is not what it is at the corners, and its gradient there is no difference of costs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.distributions import OneHotCategorical
+
+from drawgrad._typing import Tensor
+from drawgrad.diagnostics import Estimate, Quality, compare
+from drawgrad.estimators import Estimator, GumbelRao, GumbelSoftmax, ReinMax, STGumbelSoftmax
+from drawgrad.studies.exhibit import Exhibit, label_ends, plain_axes
+from drawgrad.studies.linear_reward import log_slope
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Dial", "dial", "measure_dial"]
+
+CLASSES = 8
+DRAWS = 20_000
+TEMPERATURES = (0.05, 0.07, 0.1, 0.14, 0.2, 0.28, 0.4, 0.56, 0.8, 1.1, 1.6, 2.2, 3.2)
+COLD = 0.2
+"""Slopes are those below this temperature."""
+SAMPLES = (1, 10, 100)
+"""Gradients that are averaged: the best temperature depends on it."""
+BIAS, VARIANCE, ERROR = "#d1495b", "#3f6bbd", "#1f2430"
+
+ESTIMATORS: dict[str, Callable[[float], Estimator]] = {
+    "Gumbel-Softmax": lambda tau: GumbelSoftmax(tau=tau),
+    "ST Gumbel-Softmax": lambda tau: STGumbelSoftmax(tau=tau),
+    "Gumbel-Rao": lambda tau: GumbelRao(tau=tau),
+    "ReinMax": lambda tau: ReinMax(tau=tau),
+}
+
+
+@dataclass(frozen=True)
+class Dial:
+    """The measurements.
+
+    Attributes:
+        quality: For each estimator and temperature.
+        norm: Length of the exact gradient.
+    """
+
+    quality: dict[str, dict[float, Quality]]
+    norm: float
+
+    def error(self, name: str, samples: int) -> dict[float, Estimate]:
+        """Mean squared error of the average of so many gradients, over the temperature."""
+        found = {}
+        for tau, row in self.quality[name].items():
+            spread = math.hypot(row.bias_squared.error, row.variance.error / samples)
+            found[tau] = Estimate(max(row.bias_squared.value, 0.0) + row.variance.value / samples, spread)
+        return found
+
+    def best(self, name: str, samples: int) -> tuple[float, Estimate]:
+        """The temperature with the least error, and this error."""
+        errors = self.error(name, samples)
+        tau = min(errors, key=lambda tau: errors[tau].value)
+        return tau, errors[tau]
+
+
+def measure_dial(*, seed: int = 0, draws: int = DRAWS, temperatures: Sequence[float] = TEMPERATURES) -> Dial:
+    """Draw gradients of every estimator at every temperature.
+
+    Args:
+        seed: Of the logits, standard normal, and the draws.
+        draws: Gradients for each.
+        temperatures: Where to look.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(CLASSES, generator=generator, dtype=torch.float64)
+    values = torch.linspace(-1, 1, CLASSES, dtype=torch.float64)
+    values = values[torch.randperm(CLASSES, generator=generator)]
+
+    def cost(z: Tensor) -> Tensor:
+        return torch.exp((z * values).sum(-1))
+
+    listed = {f"{name} {tau}": make(tau) for name, make in ESTIMATORS.items() for tau in temperatures}
+    report = compare(listed, cost, OneHotCategorical(logits=logits), draws=draws, generator=generator)
+    quality = {name: {tau: report[f"{name} {tau}"] for tau in temperatures} for name in ESTIMATORS}
+    return Dial(quality, report.reference_norm.value)
+
+
+def dial(*, seed: int = 0, draws: int = DRAWS) -> Exhibit:
+    """Measure, and lay out as table and figure."""
+    found = measure_dial(seed=seed, draws=draws)
+    rows = []
+    for name, by_tau in found.quality.items():
+        cells = []
+        for samples in SAMPLES:
+            tau, error = found.best(name, samples)
+            cells += [f"{tau:g}", str(error)]
+        cold = {tau: row.variance for tau, row in by_tau.items() if tau <= COLD}
+        rows.append((name, *cells, str(log_slope(cold))))
+    headings = ["estimator"]
+    for samples in SAMPLES:
+        plural = "" if samples == 1 else "s"
+        headings += [f"best tau, {samples} gradient{plural}", "mean squared error"]
+    headings.append("slope of the variance")
+    note = (
+        f"Squared bias, variance and mean squared error of gradients for {CLASSES} logits, {draws} draws a point; ± is "
+        f"the standard error. The exact gradient has length {found.norm:.3g}. Averaging more gradients leaves the bias "
+        f"alone, so the best temperature falls with their number. The slope is that of log variance over log tau up to "
+        f"{COLD}: -1 says that the variance grows like 1/tau, by gradients of size 1/tau with a probability like tau."
+    )
+    data = {
+        name: {
+            tau: {"bias_squared": vars(row.bias_squared), "variance": vars(row.variance)} for tau, row in rows.items()
+        }
+        for name, rows in found.quality.items()
+    }
+    return Exhibit(
+        "dial", "Bias against variance over the temperature: eight classes, cost exp(z.v)", headings, rows, note,
+        {"seed": seed, "draws": draws, "quality": data}, lambda figure: _draw(figure, found), (9.6, 6.6),
+    )  # fmt: skip
+
+
+def _draw(figure: Figure, found: Dial) -> None:
+    figure.suptitle(
+        "Black: mean squared error of one gradient and of the average of 10 and 100; ▼ at the best temperature",
+        x=0.01, ha="left", fontsize=9,
+    )  # fmt: skip
+    panels = figure.subplots(2, 2, sharex=True, sharey=True)
+    for axes, (name, by_tau) in zip(panels.flat, found.quality.items(), strict=True):
+        _panel(axes, name, by_tau, found)
+    for axes in panels[0]:
+        axes.set_xlabel("")
+    for axes in panels[:, 1]:
+        axes.set_ylabel("")
+    for axes, name in zip(panels.flat, found.quality, strict=True):
+        rows = found.quality[name]
+        last = rows[max(rows)]
+        error = found.error(name, 1)[max(rows)].value
+        ends = [("error", error, ERROR), ("variance", last.variance.value, VARIANCE)]
+        label_ends(axes, [*ends, ("bias²", last.bias_squared.value, BIAS)])
+
+
+def _panel(axes: Axes, name: str, by_tau: dict[float, Quality], found: Dial) -> None:
+    taus = list(by_tau)
+    bias = [row.bias_squared for row in by_tau.values()]
+    variance = [row.variance for row in by_tau.values()]
+    seen = [(tau, b) for tau, b in zip(taus, bias, strict=True) if by_tau[tau].verdict == "biased"]
+    axes.errorbar([tau for tau, _ in seen], [b.value for _, b in seen], yerr=[b.error for _, b in seen],
+                  color=BIAS, marker="D", ms=3, lw=1.3)  # fmt: skip
+    axes.errorbar(taus, [v.value for v in variance], yerr=[v.error for v in variance], color=VARIANCE, marker="o", ms=3,
+                  lw=1.3)  # fmt: skip
+    for samples, style in zip(SAMPLES, ("-", (0, (5, 2)), (0, (1.5, 1.5))), strict=True):
+        error = found.error(name, samples)
+        axes.plot(taus, [e.value for e in error.values()], color=ERROR, lw=1.0, ls=style, alpha=0.8)
+        tau, least = found.best(name, samples)
+        axes.plot(tau, least.value, marker="v", ms=6, color=ERROR)
+        axes.annotate(f"{samples}", (tau, least.value), xytext=(0, 7), textcoords="offset points", ha="center",
+                      fontsize=7.5, color=ERROR)  # fmt: skip
+    ticks = [0.05, 0.1, 0.2, 0.5, 1, 2]
+    axes.set(xscale="log", yscale="log", xticks=ticks, xticklabels=[f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    plain_axes(axes, name, "temperature τ", "squared norm of the gradient")
