@@ -16,6 +16,7 @@ SAMPLERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "hard": lambda logits, seed: gumbel_softmax(logits, 0.7, hard=True, seed=seed),
     "index": lambda logits, seed: gumbel_max(logits, seed=seed),
     "binary": lambda logits, seed: binary_concrete(logits, 0.7, seed=seed),
+    "bits": lambda logits, seed: binary_concrete(logits, 0.7, hard=True, seed=seed),
 }
 SEEDS = (torch.tensor(-123456789012345), torch.tensor(7))
 
@@ -51,6 +52,48 @@ def test_exported_program_draws_the_sample_without_this_package(chooser: Chooser
     for seed in SEEDS:
         torch.testing.assert_close(program.module()(x, seed), chooser(x, seed))
     assert not torch.equal(program.module()(x, SEEDS[0]), program.module()(x, SEEDS[1]))
+
+
+def test_exported_program_has_the_gradient_of_eager_code(chooser: Chooser, x: Tensor) -> None:
+    sample = chooser(x, SEEDS[0])
+    if not sample.is_floating_point():
+        pytest.skip("an index has no gradient")
+    program = torch.export.export(chooser, (x, SEEDS[0])).module()
+    x.requires_grad_()
+    upstream = torch.linspace(-1.0, 1.0, sample.numel()).reshape(sample.shape)
+    gradient, expected = (torch.autograd.grad(run(x, SEEDS[1]), x, upstream)[0] for run in (program, chooser))
+    torch.testing.assert_close(gradient, expected)
+    assert expected.any()
+
+
+@torch.no_grad()
+def test_exported_program_takes_any_number_of_rows_and_from_four_classes_on() -> None:
+    class Sampler(torch.nn.Module):
+        def forward(self, logits: Tensor, seed: Tensor) -> Tensor:
+            return gumbel_softmax(logits, 0.7, seed=seed)
+
+    any_size = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    inputs = (torch.zeros(3, 5), SEEDS[0])
+    program = torch.export.export(Sampler(), inputs, dynamic_shapes=(any_size, None)).module()
+    for shape in ((3, 5), (7, 9), (2, 100), (1, 4)):
+        logits = torch.linspace(-2.0, 2.0, shape[0] * shape[1]).reshape(shape)
+        torch.testing.assert_close(program(logits, SEEDS[1]), gumbel_softmax(logits, 0.7, seed=SEEDS[1]))
+
+
+@torch.no_grad()
+def test_exported_program_without_a_seed_follows_the_default_generator() -> None:
+    class Sampler(torch.nn.Module):
+        def forward(self, logits: Tensor) -> Tensor:
+            return gumbel_softmax(logits)
+
+    logits = torch.zeros(3, 5)
+    program = torch.export.export(Sampler(), (logits,)).module()
+    samples = []
+    for sampler in (program, gumbel_softmax):
+        torch.manual_seed(3)
+        samples += [sampler(logits), sampler(logits)]
+    torch.testing.assert_close(samples[:2], samples[2:])
+    assert not torch.equal(samples[0], samples[1])
 
 
 @torch.no_grad()

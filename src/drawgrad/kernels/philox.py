@@ -84,7 +84,8 @@ def random_bits(seed: Tensor, rows: int, classes: int, row_offset: int, class_of
     """
     row = torch.arange(row_offset, row_offset + rows, device=seed.device)[None, :, None]
     first, skip = divmod(class_offset, WORDS)
-    blocks = (skip + classes + WORDS - 1) // WORDS
+    # Always more words than classes: a graph for any number of classes does not ask whether there are some to cut off.
+    blocks = (skip + classes) // WORDS + 1
     block = torch.arange(first, first + blocks, device=seed.device)[None, None, :]
     seed = seed[:, None, None]
     counter = (torch.full_like(block, stream), block, (row >> 32) & WORD, row & WORD)
