@@ -9,8 +9,8 @@ from drawgrad.studies.config import ConfigError, TrainConfig, option_name
 
 def test_what_is_not_given_suits_the_data_and_the_code():
     digits, mnist = TrainConfig(), TrainConfig(data="mnist", latent="bernoulli")
-    assert (digits.lr, digits.tau, digits.threads, digits.variables) == (0.003, 0.5, 1, 20)
-    assert (mnist.lr, mnist.tau, mnist.threads, mnist.variables) == (0.001, 1.0, None, 200)
+    assert (digits.lr, digits.tau, digits.epochs, digits.variables) == (0.003, 0.5, 400, 20)
+    assert (mnist.lr, mnist.tau, mnist.epochs, mnist.variables) == (0.001, 1.0, 100, 200)
     assert (digits.kl_warmup, mnist.kl_warmup) == (0, 2000)
 
 

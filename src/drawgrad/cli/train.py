@@ -90,12 +90,14 @@ def _run(config: TrainConfig, folder: RunFolder, resume: bool, given: set[str]) 
     from drawgrad.cli.progress import Display
     from drawgrad.studies.data import load
     from drawgrad.studies.figure import draw_figure
+    from drawgrad.studies.gradient import check_estimator
     from drawgrad.studies.report import results_table
     from drawgrad.studies.train_vae import measure, select_device, train_vae
 
     console = Console()
     config = folder.resume(config, given) if resume else config
     config.check_parts(given)
+    check_estimator(config, given)
     if resume and folder.results.exists() and folder.figure.exists():
         console.print(results_table(config, json.loads(folder.results.read_text())))
         click.echo(f"This run is finished. Figure: {folder.figure}")
@@ -104,8 +106,8 @@ def _run(config: TrainConfig, folder: RunFolder, resume: bool, given: set[str]) 
     images = load(config.data, Path(config.data_dir) if config.data_dir else None)
     if not resume:
         folder.begin(config)
-    with _threads(config.threads), _plain_warnings(console), Display(console) as display:
-        with _stop_on_signal() as stop:
+    with _plain_warnings(console), Display(console) as display:
+        with _threads(config.threads), _stop_on_signal() as stop:
             trained = train_vae(config, images, folder, listener=display.step, stop=stop)
         results = measure(trained, folder, listener=lambda done: display.images(done, len(trained.test)))
     draw_figure(trained, images, folder.metrics, folder.figure, results)
@@ -114,12 +116,12 @@ def _run(config: TrainConfig, folder: RunFolder, resume: bool, given: set[str]) 
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """That many threads on the CPU, or as many as torch likes."""
+def _threads(count: int) -> Iterator[None]:
+    """That many threads on the CPU, in torch's operations and in drawgrad's own."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

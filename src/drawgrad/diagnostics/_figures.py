@@ -96,7 +96,7 @@ def gradient_figures(grad: Tensor, q: Distribution) -> dict[str, float]:
     return {
         "gradient": math.sqrt(float(squares.mean())) if math.isfinite(float(total)) else math.nan,
         "peak": math.sqrt(float(squares.max())) if math.isfinite(float(total)) else math.nan,
-        "spread": float(spread) if float(total) > 0 else 1.0,
+        "spread": float(spread) if float(total) > 0 else 0.0,
     }
 
 

@@ -70,7 +70,7 @@ PITFALLS = (
     Pitfall(
         "spiky gradients",
         ("spread", "tau"),
-        lambda f: f["spread"] < 0.005 and f["tau"] < 0.1,
+        lambda f: f["spread"] < 0.01 and f["tau"] < 0.1,
         True,
         "{spread:.1%} of the choices carry the whole gradient, at temperature {tau:.3g}",
         "a relaxed sample at a tiny temperature has a slope in rare cases only, and then one like 1/tau",

@@ -122,7 +122,7 @@ class Monitor:
         if tau is not None:
             figures["tau"] = float(tau.detach().mean()) if isinstance(tau, Tensor) else float(tau)
         if q is not None:
-            figures |= choice_figures(q, min(variables, len(q.batch_shape) - 1))
+            figures |= choice_figures(q, max(0, min(variables, len(q.batch_shape) - 1)))
         if q is not None and (logits := logits_of(q)) is not None:
             # Minus infinity rules a class out.
             broken |= bool((logits.detach().isnan() | (logits.detach() == math.inf)).any())

@@ -12,9 +12,9 @@ from typing import Any
 
 __all__ = ["ConfigError", "TrainConfig", "option_name"]
 
-# On images of 64 pixels a second thread saves nothing, and costs a lot where another process wants its core. At a
-# higher temperature their decoder learns to read the shades of relaxed samples, which hard ones do not have.
-SMALL = {"epochs": 400, "lr": 3e-3, "tau": 0.5, "tau_min": 0.2, "threads": 1}
+# At a higher temperature the decoder of these small images learns to read the shades of relaxed samples, which hard
+# ones do not have.
+SMALL = {"epochs": 400, "lr": 3e-3, "tau": 0.5, "tau_min": 0.2}
 LARGE = {"epochs": 100, "lr": 1e-3, "tau": 1.0, "tau_min": 0.5}
 # Many weak variables all fall silent under the full KL before they have learned to say anything.
 BERNOULLI = {"variables": 200, "kl_warmup": 2000}
@@ -130,6 +130,20 @@ class TrainConfig:
     hard: bool = _setting(
         False, "Gradient", "straight-through: hard samples forward, relaxed ones backward", only=RELAXED
     )
+    estimator: str | None = _setting(
+        None,
+        "Gradient",
+        "gradient estimator, such as ReinMax  [default: relaxed samples, or straight-through with --hard]",
+    )
+    samples: int | None = _setting(
+        None, "Gradient", "samples an image and step, with --estimator  [default: its own number]", low=1
+    )
+    baseline: str | None = _setting(
+        None,
+        "Gradient",
+        "baseline of --estimator Reinforce  [default: moving-average]",
+        choices=("none", "moving-average", "nvil"),
+    )
     tau: float = _setting(None, "Gradient", f"temperature at the start  {_usual('tau')}", positive=True, only=RELAXED)
     tau_min: float = _setting(None, "Gradient", f"lowest temperature  {_usual('tau_min')}", positive=True, only=RELAXED)
     tau_rate: float | None = _setting(
@@ -155,9 +169,8 @@ class TrainConfig:
     checkpoint_every: int = _setting(500, "Measurement", "steps between checkpoints", low=1)
 
     device: str = _setting("cpu", "Machine", "torch device: cpu, cuda, cuda:1, ...")
-    threads: int | None = _setting(
-        None, "Machine", "threads on the CPU  [default: 1 for digits, torch's choice else]", low=1
-    )
+    # A second thread hardly shortens steps this small, and lengthens them a lot where others want its core.
+    threads: int = _setting(1, "Machine", "threads on the CPU while training; the measurement uses all", low=1)
 
     def __post_init__(self) -> None:
         settings = {setting.name: setting for setting in dataclasses.fields(self)}

@@ -7,16 +7,20 @@ import math
 import torch
 
 from drawgrad._typing import Float, Int, Tensor
+from drawgrad.diagnostics import Monitor
 from drawgrad.schedules import Schedule, constant, exponential, linear
 from drawgrad.studies.config import TrainConfig
 from drawgrad.studies.data.images import Images, binarize, fixed_binarization
 from drawgrad.studies.evaluate import log_likelihood
+from drawgrad.studies.gradient import at_temperature, expected_cost, has_temperature
 from drawgrad.studies.vae import VAE
 
 __all__ = ["VAETask", "kl_weight_schedule", "temperature_schedule"]
 
 VALID_SEED = 20160816
 """Seed of the binarization and the samples of the validation: the same in every run, so that runs compare."""
+LOOK_EVERY = 50
+"""Steps between looks of the monitor."""
 
 
 def temperature_schedule(config: TrainConfig, steps: int) -> Schedule:
@@ -33,7 +37,7 @@ def kl_weight_schedule(config: TrainConfig) -> Schedule:
 
 
 class VAETask:
-    """Maximizes E_q[log p(x|z)] - KL(q(z|x), p(z)) over relaxed samples z.
+    """Maximizes E_q[log p(x|z)] - KL(q(z|x), p(z)) over relaxed samples z, or by an estimator.
 
     Args:
         model: The autoencoder, on the device where it is trained.
@@ -50,6 +54,10 @@ class VAETask:
         self.kl_weight = kl_weight_schedule(config)
         self.hard = config.hard
         self.free_bits = config.free_bits
+        self.has_temperature = (
+            model.latent.has_temperature if model.estimator is None else has_temperature(model.estimator)
+        )
+        self.monitor = Monitor(every=LOOK_EVERY)
         self._levels = images.levels
         self._train = images.train.to(device)
         self._valid = fixed_binarization(images.valid, images.levels, VALID_SEED).to(device)
@@ -58,22 +66,37 @@ class VAETask:
         self, rows: Int[Tensor, "batch"], step: int, generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The negative bound of a batch, with a weighted and freed KL; the measures are of the plain bound."""
-        latent = self.model.latent
+        latent, estimator, weight = self.model.latent, self.model.estimator, self.kl_weight(step)
         x = binarize(self._train.index_select(0, rows), self._levels, generator)
         q, p = self.model.posterior(x), self.model.prior()
-        z = latent.sample(q, self.tau(step), self.hard, generator)
-        cost = self.model.cost(z, x).mean()
-        kl = latent.kl(q, p).mean(0)
+        z = None
+        if estimator is None:
+            z = latent.sample(q, self.tau(step), self.hard, generator)
+            cost = self.model.cost(z, x).mean()
+        else:
+            cost = expected_cost(at_temperature(estimator, self.tau(step)), self.model, x, q, p, weight, generator)
+        kls = latent.kl(q, p)
+        kl = kls.mean(0)
         # Below its free nats a variable costs the same whatever it says, so that it is not pressed to say nothing.
         penalty = kl.clamp(min=self.free_bits).sum() if self.free_bits else kl.sum()
+        # The cost of a multi-sample bound holds its KL already.
+        within = estimator is not None and estimator.multi_sample_bound
+        loss = cost if within else cost + weight * penalty
         with torch.no_grad():
-            measured = {"elbo": -(cost + kl.sum()), "cost": cost.detach(), "kl": kl.sum()}
-        return cost + self.kl_weight(step) * penalty, measured
+            plain = cost - weight * kl.sum() if within else cost.detach()
+            measured = {"elbo": -(plain + kl.sum()), "cost": plain, "kl": kl.sum()}
+        tau = self.tau(step) if self.has_temperature else None
+        self.monitor.observe(step + 1, q, loss=loss, z=z, tau=tau, kl=kls)
+        return loss, measured
 
     def settings(self, step: int) -> dict[str, float]:
-        """The weight of the KL at a step, and the temperature if the code has one."""
-        weight = {"kl_weight": self.kl_weight(step)}
-        return weight | {"tau": self.tau(step)} if self.model.latent.has_temperature else weight
+        """The weight of the KL at a step, the temperature if there is one, and what the monitor saw if it looked."""
+        found = {"kl_weight": self.kl_weight(step)}
+        if self.has_temperature:
+            found["tau"] = self.tau(step)
+        if (step + 1) % LOOK_EVERY == 0:
+            found |= {f"monitor/{name}": value for name, value in self.monitor.figures.items()}
+        return found
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

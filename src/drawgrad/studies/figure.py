@@ -146,7 +146,9 @@ def _samples(page: _Page, trained: TrainedVAE, images: Images) -> None:
 
 
 def _curves(page: _Page, trained: TrainedVAE, lines: list[dict[str, Any]], results: dict[str, Any]) -> None:
-    relaxed = trained.model.latent.has_temperature and not trained.config.hard
+    estimator = trained.model.estimator
+    hard = trained.config.hard if estimator is None else estimator.hard
+    relaxed = trained.model.latent.has_temperature and not hard
     note = "bounds over the steps" + ("; training uses relaxed samples" if relaxed else "")
     page.panel(0.4, 4.55, "Learning", note)
     upper = page.axes(0.95, 5.0, 3.3, 2.3)
@@ -164,7 +166,7 @@ def _curves(page: _Page, trained: TrainedVAE, lines: list[dict[str, Any]], resul
     upper.set_ylabel("nats")
     upper.tick_params(labelbottom=False)
     _label_ends(upper, ends)
-    below, label = ("tau", "temp. τ") if trained.model.latent.has_temperature else ("kl", "KL, nats")
+    below, label = ("tau", "temp. τ") if results["tau"] is not None else ("kl", "KL, nats")
     steps, values = _series(lines, "train", below)
     lower.plot(steps, values, color=INK, lw=1.2)
     lower.set(xlim=(0, last), ylim=(0, 1.2 * max(values)), xlabel="step", ylabel=label)

@@ -40,7 +40,10 @@ def results_table(config: TrainConfig, results: dict[str, Any]) -> Table:
     table.add_column("how", style="dim")
     exact = "samples" if config.latent == "gaussian" else "hard samples"
     training = "nats, at the last steps"
-    if results["tau"] is not None:
+    if config.estimator is not None:
+        training = f"nats, gradient by {config.estimator}"
+        training += "" if results["tau"] is None else f", temperature {results['tau']:.2f}"
+    elif results["tau"] is not None:
         training = f"nats, {'hard' if config.hard else 'relaxed'} samples, temperature {results['tau']:.2f}"
     seconds, steps = results["seconds"], results["steps"]
     rows = {
@@ -62,6 +65,7 @@ def results_table(config: TrainConfig, results: dict[str, Any]) -> Table:
         rows["classes in effect"] = (f"{results['perplexity']:.2f}", f"of {config.categories} a variable")
         rows["dead classes"] = (f"{results['dead_classes']} of {classes}", "chosen for under 1 image in 1000")
     rows["training"] = (f"{seconds:.1f} s", f"{steps} steps, {1000 * seconds / steps:.1f} ms each")
+    rows["testing"] = (f"{results['test_seconds']:.1f} s", "for the test bound")
     for name, (value, how) in rows.items():
         table.add_row(name, value, how)
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from drawgrad.studies.data.images import fixed_binarization
 from drawgrad.studies.elbo import VAETask
 from drawgrad.studies.evaluate import code_usage, multi_sample_bound
 from drawgrad.studies.folder import RunFolder
+from drawgrad.studies.gradient import make_estimator
 from drawgrad.studies.journal import Journal
 from drawgrad.studies.latents import make_latent
 from drawgrad.studies.training import Plan, Progress, fit
@@ -60,7 +62,11 @@ def build_model(config: TrainConfig, images: Images) -> VAE:
     """The untrained model that settings describe, on the CPU: the same for the same seed."""
     latent = make_latent(config.latent, config.variables, config.categories)
     generator = torch.Generator().manual_seed(config.seed)
-    return VAE(latent, config.hidden, images.base_rates(), config.prior == "learned", generator)
+    rates = images.base_rates()
+    model = VAE(latent, config.hidden, rates, config.prior == "learned", generator)
+    if config.estimator is not None:
+        model.estimator = make_estimator(config, len(rates))
+    return model
 
 
 def train_vae(
@@ -132,7 +138,9 @@ def measure(
     """
     config, model, progress = trained.config, trained.model, trained.progress
     generator = torch.Generator(trained.test.device).manual_seed(TEST_SEED)
+    begin = time.perf_counter()
     bound = multi_sample_bound(model, trained.test, config.test_samples, generator, listener)
+    test_seconds = time.perf_counter() - begin
     usage = code_usage(model, trained.test)
     results = {
         "test_bound": bound.nats,
@@ -151,6 +159,7 @@ def measure(
         "steps": progress.steps,
         "epochs": config.epochs,
         "seconds": progress.seconds,
+        "test_seconds": test_seconds,
     }
     write_atomically(folder.results, lambda part: part.write_text(json.dumps(results, indent=2) + "\n"))
     return results

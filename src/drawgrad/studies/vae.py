@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 from torch.nn import functional as F
 
 from drawgrad._typing import Float, Tensor
+from drawgrad.estimators import Estimator
 from drawgrad.studies.latents import Latent
 
 __all__ = ["VAE"]
@@ -31,6 +32,10 @@ class VAE(nn.Module):
         base_rates: Probability that a pixel is white, shape `(pixels,)`.
         learned_prior: Whether p(z) is learned; otherwise it is uniform, or the standard normal distribution.
         generator: Source of the initial weights, on the CPU, whatever device the model moves to afterwards.
+
+    Attributes:
+        estimator: Of the gradient for the code, if it is to be another than that of the code's own samples; a part of
+            the model, because some learn.
     """
 
     mean: Float[Tensor, "pixels"]
@@ -46,6 +51,7 @@ class VAE(nn.Module):
         super().__init__()
         pixels = len(base_rates)
         self.latent = latent
+        self.estimator: Estimator | None = None
         self.encoder = nn.Sequential(
             _linear(pixels, hidden, generator), nn.ReLU(), _linear(hidden, latent.parameters, generator)
         )

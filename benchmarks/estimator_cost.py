@@ -1,0 +1,157 @@
+"""What one gradient of each estimator costs: a decoder from a discrete code to binary pixels, as in an autoencoder.
+
+The code is 100 x 20 categorical variables with 10 classes, or 100 x 200 binary ones for estimators that take no others;
+the cost of a sample is a linear layer from 200 numbers to 784 pixels and their negative log-likelihood. Timed are the
+call and the backward pass, to the logits, the decoder and what the estimator learns.
+
+Run: ``python -m benchmarks.estimator_cost``
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Distribution, OneHotCategorical
+
+from benchmarks._record import RESULTS, Measurement, median_of, write
+from drawgrad.estimators import ESTIMATORS, Estimator
+
+__all__ = ["Size", "main", "measure"]
+
+LIMIT = 2**16
+"""States up to which enumeration is timed."""
+WARM_UP, REPEATS, FEWEST = 2, 31, 2
+"""Calls of each estimator that do not count, that do, and that are made however long they take."""
+PATIENCE = 5.0
+"""Seconds after which no more are made."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Sizes of the problem."""
+
+    batch: int = 100
+    variables: int = 20
+    classes: int = 10
+    pixels: int = 784
+
+
+@dataclass(frozen=True)
+class Code:
+    """Independent variables: what distributes them, and its logits."""
+
+    family: type[OneHotCategorical | Bernoulli]
+    logits: Tensor
+    classes: int
+    variables: int
+
+    def distribution(self) -> Distribution:
+        """A fresh one, because a backward pass frees what its logits went through."""
+        return self.family(logits=self.logits)
+
+
+class Problem:
+    """The decoder, its images, and the codes."""
+
+    def __init__(self, size: Size) -> None:
+        generator = torch.Generator().manual_seed(0)
+
+        def drawn(*shape: int) -> Tensor:
+            return torch.randn(shape, generator=generator)
+
+        features = size.variables * size.classes
+        self.weight = (drawn(size.pixels, features) / features**0.5).requires_grad_()
+        self.images = drawn(size.batch, size.pixels).sign().clamp_min(0)
+        categorical = drawn(size.batch, size.variables, size.classes).requires_grad_()
+        binary = drawn(size.batch, features).requires_grad_()
+        self.codes = (
+            Code(OneHotCategorical, categorical, size.classes, size.variables),
+            Code(Bernoulli, binary, 2, features),
+        )
+
+    def cost(self, z: Tensor) -> Tensor:
+        """Costs ``(samples, batch)`` of samples ``(samples, batch, *code)``."""
+        pixels = nn.functional.linear(z.flatten(2), self.weight)
+        each = nn.functional.binary_cross_entropy_with_logits(pixels, self.images.expand_as(pixels), reduction="none")
+        return each.sum(-1)
+
+    def code(self, estimator: Estimator) -> Code | None:
+        """The first one that the estimator takes; None if there is none, or if it would enumerate too many states."""
+        code = next((code for code in self.codes if _takes(estimator, code)), None)
+        if code is None:
+            return None
+        states = code.classes**code.variables
+        enumerates = estimator.evaluations(code.classes, code.variables) == states
+        return None if enumerates and states > LIMIT else code
+
+
+def measure(size: Size, repeats: int = REPEATS) -> list[Measurement]:
+    """Time every estimator that takes one of the codes, with its default options."""
+    problem = Problem(size)
+    cells = []
+    for name in sorted(ESTIMATORS):
+        estimator = ESTIMATORS[name]()
+        code = problem.code(estimator)
+        if code is None:
+            continue
+        case = f"{name} (binary)" if code.family is Bernoulli else name
+        times = _times(estimator, problem, code, repeats)
+        count = estimator.evaluations(code.classes, code.variables)
+        cells.append(median_of(case, "time", [1e3 * seconds for seconds in times], "ms"))
+        cells.append(Measurement(case, "evaluations", count, 0.0, "", 1))
+        cells.append(median_of(case, "time an evaluation", [1e3 * seconds / count for seconds in times], "ms"))
+    return cells
+
+
+def _takes(estimator: Estimator, code: Code) -> bool:
+    try:
+        estimator.check_supported(code.distribution())
+    except TypeError:
+        return False
+    return True
+
+
+def _times(estimator: Estimator, problem: Problem, code: Code, repeats: int) -> list[float]:
+    """Seconds of a call with its backward pass, several times after a warm-up."""
+    generator = torch.Generator().manual_seed(1)
+    seconds: list[float] = []
+    for _ in range(repeats + WARM_UP):
+        q = code.distribution()
+        begin = time.perf_counter()
+        loss = estimator(problem.cost, q, generator=generator).mean()
+        # A network may get its size from the first call.
+        own = [p for p in estimator.parameters() if p.requires_grad] if isinstance(estimator, nn.Module) else []
+        torch.autograd.grad(loss, [code.logits, problem.weight, *own], allow_unused=True)
+        seconds.append(time.perf_counter() - begin)
+        if sum(seconds) > PATIENCE and len(seconds) >= WARM_UP + FEWEST:
+            break
+    return seconds[WARM_UP:]
+
+
+def main(size: Size | None = None, repeats: int = REPEATS, folder: Path = RESULTS) -> Path:
+    """Measure and write the record."""
+    size = size or Size()
+    start = time.perf_counter()
+    cells = measure(size, repeats)
+    path = write(
+        "estimator-cost",
+        title=f"One gradient at {size.batch} x {size.variables} x {size.classes}, cost a "
+        f"{size.variables * size.classes}-{size.pixels} decoder, float32",
+        measurements=cells,
+        spread="half the interquartile range",
+        command="python -m benchmarks.estimator_cost",
+        seconds=time.perf_counter() - start,
+        folder=folder,
+    )
+    for cell in cells:
+        print(f"{cell.case:32} {cell.quantity:20} {cell.value:10.3f} {cell.unit}")
+    print(path)
+    return path
+
+
+if __name__ == "__main__":
+    main()

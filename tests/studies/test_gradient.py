@@ -1,0 +1,210 @@
+"""Training by an estimator's name: what fits, what is refused, and that the gradient is the estimator's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from drawgrad.estimators import ESTIMATORS, Estimator, MovingAverage, NoBaseline, Nvil, Reinforce
+from drawgrad.studies.config import ConfigError, TrainConfig
+from drawgrad.studies.elbo import VAETask
+from drawgrad.studies.gradient import at_temperature, check_estimator, fitting, has_temperature, make_estimator
+from drawgrad.studies.train_vae import build_model
+from tests.statistics import assert_mean
+from tests.studies.vaes import small_images
+
+CONTINUOUS = {"LeaveOneOut", "Pathwise", "Reinforce", "Vimco"}
+BINARY_ONLY = {"Arm", "DisArm"}
+
+
+def config_of(name: str | None, latent: str = "categorical", **settings) -> TrainConfig:
+    sizes = {"variables": 2, "hidden": 8} | ({"categories": 3} if latent == "categorical" else {})
+    return TrainConfig(estimator=name, latent=latent, **(sizes | settings))
+
+
+def task_of(name: str | None, latent: str = "categorical", **settings) -> VAETask:
+    images, config = small_images(levels=1), config_of(name, latent, **settings)
+    return VAETask(build_model(config, images), images, config, steps=100)
+
+
+class TestFitting:
+    def test_is_what_takes_the_code(self):
+        assert set(fitting(config_of(None))) == set(ESTIMATORS) - BINARY_ONLY - {"Pathwise"}
+        assert set(fitting(config_of(None, "gaussian"))) == CONTINUOUS
+        binary = set(fitting(config_of(None, "bernoulli")))
+        assert binary >= BINARY_ONLY | {"ReinMax", "Exact"}
+        assert not binary & {"Arsm", "CategoricalDisArm", "Pathwise"}
+
+    def test_is_no_enumeration_of_too_many_codes(self):
+        assert "Exact" not in fitting(TrainConfig())
+
+    @pytest.mark.parametrize("latent", ["categorical", "bernoulli", "gaussian"])
+    def test_every_one_that_fits_trains(self, latent):
+        for name in fitting(config_of(None, latent)):
+            task = task_of(name, latent)
+            loss, measured = task.loss(torch.arange(7), 0, torch.Generator().manual_seed(1))
+            loss.backward()
+            assert loss.shape == ()
+            assert loss.isfinite()
+            assert measured["elbo"] == pytest.approx(float(-(measured["cost"] + measured["kl"])), rel=1e-4)
+            assert (task.model.encoder[0].weight.grad != 0).any(), name
+            assert (task.model.decoder_out.weight.grad != 0).any(), name
+
+
+class TestGradient:
+    """Of the encoder, in the mean over many draws: that of enumeration."""
+
+    def gradients(self, name: str, draws: int) -> torch.Tensor:
+        task = task_of(name)
+        weight, rows = task.model.encoder[2].weight, torch.arange(5)
+        generator = torch.Generator().manual_seed(1)
+        found = [torch.autograd.grad(task.loss(rows, 0, generator)[0], weight)[0] for _ in range(draws)]
+        return torch.stack(found).double()
+
+    @pytest.mark.parametrize("name", ["LeaveOneOut", "CategoricalDisArm", "Reinforce"])
+    def test_is_that_of_enumeration(self, name):
+        exact = self.gradients("Exact", 1)[0]
+        assert_mean(self.gradients(name, 1500), exact, resolution=2.0)
+
+    def test_a_biased_one_differs(self):
+        exact = self.gradients("Exact", 1)[0]
+        off = (self.gradients("GumbelSoftmax", 300).mean(0) - exact).norm()
+        assert off > 0.02 * exact.norm()
+
+    def test_the_value_is_the_bound(self):
+        exact = task_of("Exact").loss(torch.arange(5), 0, torch.Generator())[0].detach()
+        task, generator = task_of("ReinMax"), torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            values = torch.stack([task.loss(torch.arange(5), 0, generator)[0] for _ in range(800)])
+        assert_mean(values, exact, resolution=0.3)
+
+
+class TestMultiSampleBound:
+    def test_is_tighter_with_more_samples(self):
+        def bound(samples: int) -> float:
+            task, generator = task_of("Vimco", samples=samples), torch.Generator().manual_seed(1)
+            with torch.no_grad():
+                return float(torch.stack([task.loss(torch.arange(40), 0, generator)[0] for _ in range(100)]).mean())
+
+        exact = float(task_of("Exact").loss(torch.arange(40), 0, torch.Generator())[0].detach())
+        assert bound(50) < bound(2) < exact
+
+    def test_weighs_its_kl(self):
+        task = task_of("Vimco", kl_warmup=10)
+        with torch.no_grad():
+            loss, measured = task.loss(torch.arange(40), 0, torch.Generator().manual_seed(1))
+        assert loss == pytest.approx(float(measured["cost"]))
+
+
+class TestMaking:
+    def test_takes_the_temperature_of_the_schedule(self):
+        task = task_of("STGumbelSoftmax", tau=2.0, tau_min=0.5)
+        assert make_estimator(config_of("STGumbelSoftmax", tau=2.0)).tau == 2.0
+        assert task.settings(0)["tau"] == 2.0
+        assert "tau" not in task_of("StraightThrough").settings(0)
+        assert "tau" not in task_of("Rebar").settings(0)
+
+    def test_sets_a_temperature_where_there_is_one(self):
+        for name in ("GumbelSoftmax", "DecoupledSTGumbelSoftmax", "ReinMax", "SlopeAnnealedStraightThrough"):
+            estimator = at_temperature(ESTIMATORS[name](), 0.25)
+            assert has_temperature(estimator)
+            assert 0.25 in vars(estimator).values()
+        plain = ESTIMATORS["StraightThrough"]()
+        assert at_temperature(plain, 0.25) is plain
+
+    @pytest.mark.parametrize(
+        ("baseline", "kind"),
+        [(None, MovingAverage), ("none", NoBaseline), ("moving-average", MovingAverage), ("nvil", Nvil)],
+    )
+    def test_takes_a_baseline(self, baseline, kind):
+        estimator = make_estimator(config_of("Reinforce", baseline=baseline))
+        assert isinstance(estimator, Reinforce)
+        assert isinstance(estimator.baseline, kind)
+
+    def test_the_network_of_nvil_sees_the_image(self):
+        for latent in ("categorical", "gaussian"):
+            task = task_of("Reinforce", latent, baseline="nvil")
+            loss, _ = task.loss(torch.arange(7), 0, torch.Generator().manual_seed(1))
+            loss.backward()
+            network = task.model.estimator.baseline.network
+            assert network[0].weight.shape[1] == 16
+            assert (network[0].weight.grad != 0).any()
+
+    @pytest.mark.parametrize("name", ["Rebar", "Relax", "Reinforce"])
+    def test_what_learns_is_a_part_of_the_model(self, name):
+        task = task_of(name)
+        state = [key for key in task.model.state_dict() if key.startswith("estimator.")]
+        assert state
+        learned = [p for key, p in task.model.named_parameters() if key.startswith("estimator.")]
+        assert bool(learned) == (name != "Reinforce")
+
+    def test_networks_start_from_the_seed_and_leave_the_global_generator_alone(self):
+        before = torch.get_rng_state()
+        first, again = (_weights(make_estimator(config_of("Relax", seed=3))) for _ in range(2))
+        nvil = [_weights(make_estimator(config_of("Reinforce", baseline="nvil", seed=seed), 16)) for seed in (3, 3, 4)]
+        assert torch.equal(torch.get_rng_state(), before)
+        assert torch.equal(first, again)
+        assert torch.equal(nvil[0], nvil[1])
+        assert not torch.equal(nvil[0], nvil[2])
+
+
+def _weights(estimator: Estimator) -> torch.Tensor:
+    assert isinstance(estimator, nn.Module)
+    return torch.cat([parameter.detach().flatten() for parameter in estimator.parameters()])
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("settings", "setting", "message"),
+        [
+            ({"estimator": "Reinmax"}, "estimator", "Reinmax is not known; those that fit this run are Arsm"),
+            ({"estimator": "DisArm"}, "estimator", "DisArm does not take a categorical code; those that fit"),
+            ({"estimator": "Exact", "variables": 20}, "estimator", "Exact would enumerate 3^20 codes, more than 65536"),
+            (
+                {"estimator": "ReinMax", "latent": "gaussian"},
+                "estimator",
+                "ReinMax does not take a gaussian code; those that fit this run are LeaveOneOut, Pathwise, ",
+            ),
+            ({"estimator": "LeaveOneOut", "samples": 1}, "samples", "does not fit LeaveOneOut: samples must be at"),
+            ({"estimator": "Exact", "samples": 3}, "samples", "does not fit Exact: "),
+            ({"samples": 3}, "samples", "has no part in a run without --estimator"),
+            ({"baseline": "nvil"}, "baseline", "has no part in a run without --estimator"),
+            ({"estimator": "ReinMax", "baseline": "nvil"}, "baseline", "takes no baseline, only Reinforce does"),
+            ({"estimator": "ReinMax", "hard": True}, "hard", "ReinMax decides by itself where samples are hard"),
+            ({"estimator": "Darn", "tau": 1.0}, "tau", "has no temperature that a schedule could set"),
+            ({"estimator": "Vimco", "free_bits": 0.1}, "free_bits", "samples the KL, so that no variable has its own"),
+        ],
+    )
+    def test_name_the_setting_and_what_fits(self, settings, setting, message):
+        latent = settings.get("latent", "categorical")
+        rest = {key: value for key, value in settings.items() if key not in ("latent", "estimator")}
+        config = config_of(settings.get("estimator"), latent, **rest)
+        with pytest.raises(ConfigError) as caught:
+            check_estimator(config, set(settings))
+        assert caught.value.setting == setting
+        assert message in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {},
+            {"hard": True, "tau": 1.0},
+            {"estimator": "ReinMax", "tau": 1.0, "samples": 4},
+            {"estimator": "Reinforce", "baseline": "none", "free_bits": 0.1},
+        ],
+    )
+    def test_let_pass_what_fits(self, settings):
+        rest = {key: value for key, value in settings.items() if key != "estimator"}
+        check_estimator(config_of(settings.get("estimator"), **rest), set(settings))
+
+
+class TestMonitor:
+    def test_looks_where_the_run_is_reported(self):
+        task = task_of("ReinMax")
+        loss, _ = task.loss(torch.arange(7), 49, torch.Generator().manual_seed(1))
+        loss.backward()
+        settings = task.settings(49)
+        assert settings["monitor/perplexity"] > 1
+        assert settings["monitor/gradient"] > 0
+        assert "monitor/perplexity" not in task.settings(48)
