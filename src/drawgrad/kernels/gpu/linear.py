@@ -22,6 +22,8 @@ FEWEST_ROWS, MOST_ROWS = 16, 128
 """Rows of a tile: what the matrix units take at least, and what leaves room for three stages in shared memory."""
 FEATURE_BYTES = 128
 """Features that are multiplied at a time, in bytes."""
+MOST_CLASSES = (1 << 31) - 2 * CLASSES
+"""Classes that 32 bits number, up to the end of the last tile."""
 PROGRAMS = 512
 """Programs that keep a large GPU busy; more of them would reduce more often."""
 
@@ -54,25 +56,34 @@ def _winner(
     tiles = (rows + ROWS - 1) // ROWS
     stop = (classes + SKIP + BLOCK - 1) // BLOCK
     split = tl.program_id(0) // tiles
-    row = (tl.program_id(0) % tiles).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
+    first_row = (tl.program_id(0) % tiles).to(tl.int64) * ROWS
+    # Places within a tile fit into 32 bits, which spares registers.
+    r, j = tl.arange(0, ROWS)[:, None], tl.arange(0, BLOCK)[None, :]
+    row = first_row + r
     inverse_tau = 1.0 / tl.load(tau + row * tau_stride, mask=row < rows, other=1.0)
     seed = tl.load(seeds)
     best = tl.full([ROWS, 1], LEAST, tl.int64)
     for block in range(split * blocks, tl.minimum(stop, (split + 1) * blocks)):
-        k = tl.cast(block, tl.int64) * BLOCK + tl.arange(0, BLOCK)[None, :] - SKIP
+        first = block * BLOCK - SKIP
+        k = first + j
         exists = (k >= 0) & (k < classes)
+        hidden_of_tile = hidden + first_row * features
+        weight_of_tile = weight + tl.cast(first, tl.int64) * features
         product = tl.zeros([ROWS, BLOCK], tl.float32)
         for begin in range(0, features, FEATURES):
             f = begin + tl.arange(0, FEATURES)
-            rows_of_tile = tl.load(
-                hidden + row * features + f[None, :], mask=(row < rows) & (f[None, :] < features), other=0.0
+            inputs = tl.load(
+                hidden_of_tile + (r * features + f[None, :]), mask=(row < rows) & (f[None, :] < features), other=0.0
             )
-            weights = tl.load(weight + k * features + f[:, None], mask=exists & (f[:, None] < features), other=0.0)
-            product = tl.dot(rows_of_tile, weights, product, input_precision=PRECISION)
+            weights = tl.load(
+                weight_of_tile + (j * features + f[:, None]), mask=exists & (f[:, None] < features), other=0.0
+            )
+            product = tl.dot(inputs, weights, product, input_precision=PRECISION)
         if BIAS:
             product += tl.load(bias + k, mask=exists, other=0.0).to(tl.float32)
-        four = tl.cast(block, tl.int64) * (BLOCK // WORDS_AT_ONCE) + tl.arange(0, BLOCK // WORDS_AT_ONCE)[None, :]
-        word = random_words(seed, (four + block_offset).to(tl.uint32), row + row_offset, GUMBEL_STREAM, ROWS, BLOCK)
+        evaluation = block * (BLOCK // WORDS_AT_ONCE) + tl.arange(0, BLOCK // WORDS_AT_ONCE)[None, :]
+        evaluation = (evaluation + tl.cast(block_offset, tl.int64)).to(tl.uint32)
+        word = random_words(seed, evaluation, row + row_offset, GUMBEL_STREAM, ROWS, BLOCK)
         scores = tl.where(exists, product * inverse_tau + gumbel(word), float("-inf"))
         best = tl.maximum(best, tl.max(pack(scores, k), 1, keep_dims=True))
     splits = (stop + blocks - 1) // blocks
@@ -89,7 +100,7 @@ def linear_winner(
     class_offset: int,
 ) -> tuple[Tensor, Tensor]:
     """See :func:`drawgrad.kernels.linear.linear_winner`."""
-    if not (served(hidden) and served(weight)):
+    if not (served(hidden) and served(weight)) or weight.shape[0] > MOST_CLASSES:
         return in_blocks(hidden, weight, bias, tau, seed, row_offset, class_offset)
     (rows, features), classes = hidden.shape, weight.shape[0]
     skip = class_offset % WORDS

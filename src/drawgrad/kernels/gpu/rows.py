@@ -203,7 +203,7 @@ def pack(scores, k):
     """int64 keys ordered by score, NaN first, and among equal scores by class, the lowest first."""
     bits = scores.to(tl.int32, bitcast=True)
     key = tl.where(scores == scores, bits ^ ((bits >> 31) & MAGNITUDE), NAN_KEY)
-    return (key.to(tl.int64) << 32) | ((k & WORD) ^ WORD)
+    return (key.to(tl.int64) << 32) | ((k.to(tl.int64) & WORD) ^ WORD)
 
 
 @kernel
