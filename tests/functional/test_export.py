@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from drawgrad.functional import binary_concrete, gumbel_max, gumbel_softmax
+from drawgrad.functional import binary_concrete, gumbel_lookup, gumbel_max, gumbel_softmax
 
 SAMPLERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "soft": lambda logits, seed: gumbel_softmax(logits, 0.7, seed=seed),
@@ -17,6 +17,7 @@ SAMPLERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "index": lambda logits, seed: gumbel_max(logits, seed=seed),
     "binary": lambda logits, seed: binary_concrete(logits, 0.7, seed=seed),
     "bits": lambda logits, seed: binary_concrete(logits, 0.7, hard=True, seed=seed),
+    "lookup": lambda logits, seed: gumbel_lookup(logits, torch.arange(10.0).view(5, 2), 0.7, seed=seed),
 }
 SEEDS = (torch.tensor(-123456789012345), torch.tensor(7))
 

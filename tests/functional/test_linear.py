@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -38,7 +40,7 @@ def _disagreements(winner: Tensor, logits: Tensor, precision: float, **draw: Any
 
 @pytest.mark.parametrize("block", [1, 7, 64, 1 << 20])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize(("batch", "features", "classes"), [((), 3, 5), ((4,), 1, 1), ((2, 30), 8, 333)], ids=str)
+@pytest.mark.parametrize(("batch", "features", "classes"), [((), 3, 5), ((4,), 1, 1), ((2, 1, 5, 3), 8, 333)], ids=str)
 def test_draws_what_the_logits_draw(
     batch: tuple[int, ...], features: int, classes: int, dtype: torch.dtype, block: int, device: torch.device
 ) -> None:
@@ -60,8 +62,9 @@ def test_samples_the_softmax_at_the_temperature() -> None:
     assert_frequencies(winner.bincount(minlength=5)[None], (weight[:, 0] / 0.5).softmax(0)[None], resolution=0.01)
 
 
-def test_products_of_narrow_inputs_are_not_rounded() -> None:
-    hidden, weight, bias = _layer((50,), 64, 200, torch.bfloat16)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_products_of_narrow_inputs_are_not_rounded(dtype: torch.dtype) -> None:
+    hidden, weight, bias = _layer((50,), 64, 200, dtype)
     exact = torch.nn.functional.linear(hidden.float(), weight.float(), bias.float())
     draw = {"seed": SEED}
     assert _disagreements(gumbel_max_linear(hidden, weight, bias, **draw), exact, 1e-4, **draw) <= 1
@@ -100,6 +103,62 @@ def test_the_generator_governs_the_draw(generator: torch.Generator, device: torc
     assert not torch.equal(first, second)
     generator.set_state(state)
     assert torch.equal(first, gumbel_max_linear(hidden, weight, generator=generator))
+
+
+def test_the_default_generator_governs_calls_without_a_seed() -> None:
+    hidden, weight, _ = _layer((100,), 4, 50)
+    draws = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        draws.append([gumbel_max_linear(hidden, weight) for _ in range(2)])
+    assert torch.equal(draws[0][0], draws[1][0])
+    assert torch.equal(draws[0][1], draws[1][1])
+    assert not torch.equal(draws[0][0], draws[0][1])
+
+
+def test_maps_what_a_loop_draws() -> None:
+    hidden, weight, bias = _layer((3, 20), 4, 50)
+    seeds = torch.arange(3)
+
+    def draw(hidden: Tensor, seed: Tensor) -> Tensor:
+        return gumbel_max_linear(hidden, weight, bias, tau=0.8, seed=seed)
+
+    looped = torch.stack([draw(*pair) for pair in zip(hidden, seeds, strict=True)])
+    assert torch.equal(torch.vmap(draw)(hidden, seeds), looped)
+
+
+# The logits take 256 MiB, a block of them 4 MiB.
+MEMORY = """
+from pathlib import Path
+import torch
+from drawgrad.functional import gumbel_max, gumbel_max_linear
+
+def resident(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+
+def fused(classes):
+    return gumbel_max_linear(hidden, weight[:classes], seed=1)
+
+def stored(classes):
+    return gumbel_max(hidden @ weight[:classes].T, seed=1)
+
+hidden, weight = torch.randn(512, 4), torch.randn(1 << 17, 4)
+for call in (fused, stored):
+    call(1 << 12)
+    Path("/proc/self/clear_refs").write_text("5")  # peak := present
+    before = resident("VmRSS")
+    call(1 << 17)
+    print(resident("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak of a process's memory")
+def test_logits_never_exist_as_a_whole() -> None:
+    run = subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True)
+    fused, stored = map(float, run.stdout.split())
+    assert fused < 64, f"{fused} MiB"
+    assert stored > 250, f"the check would not see {stored} MiB"
 
 
 def test_compiles_whole() -> None:
@@ -153,6 +212,8 @@ def _shard_cases() -> dict[str, tuple[list[Tensor], list[int], Tensor]]:
     cases = {
         "halves": ([hidden, weight, bias], [150, 301]),
         "uneven": ([hidden, weight, bias], [3, 301]),
+        "an empty one": ([hidden, weight, bias], [0, 301]),
+        "several batch dims": ([hidden.view(2, 1, 20, 8), weight, bias], [150, 301]),
         "nothing allowed in the second": ([hidden, weight, nothing], [150, 301]),
         "nothing allowed": ([hidden, weight, torch.full_like(bias, -torch.inf)], [150, 301]),
         "a NaN in the second": ([hidden, failed, bias], [150, 301]),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from drawgrad.functional import gumbel_lookup, gumbel_max, gumbel_softmax
+from drawgrad.functional import gumbel_lookup, gumbel_max, gumbel_noise, gumbel_softmax
 
 SEED = 11
 
@@ -33,7 +33,9 @@ def _gradients(lookup: Callable[..., Tensor], logits: Tensor, codebook: Tensor, 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize(
-    ("batch", "k", "features"), [((), 5, 3), ((7,), 1, 2), ((2, 3), 33, 4), ((4,), 2, 1), ((0,), 3, 2)], ids=str
+    ("batch", "k", "features"),
+    [((), 5, 3), ((7,), 1, 2), ((2, 3), 33, 4), ((2, 1, 3, 2), 4, 3), ((4,), 2, 1), ((0,), 3, 2)],
+    ids=str,
 )
 def test_equals_the_product_with_the_one_hot_sample(
     batch: tuple[int, ...], k: int, features: int, dtype: torch.dtype, device: torch.device
@@ -44,6 +46,31 @@ def test_equals_the_product_with_the_one_hot_sample(
     actual = _gradients(gumbel_lookup, *inputs, **options)
     assert torch.equal(actual[0], expected[0])
     torch.testing.assert_close(actual[1:], expected[1:])
+
+
+def test_gradients_are_those_of_the_formula(device: torch.device) -> None:
+    logits, codebook, grad = _inputs((2, 3), 6, 4, torch.float64, device)
+    chosen, *actual = _gradients(gumbel_lookup, logits, codebook, grad, tau=0.4, seed=SEED)
+    scores = logits + gumbel_noise(logits.shape, dtype=torch.float64, device=device, seed=SEED)
+    index = scores.argmax(-1)
+    assert torch.equal(chosen, codebook[index])
+    leaf = logits.clone().requires_grad_()
+    relaxed = ((leaf + scores - logits) / 0.4).softmax(-1)
+    (of_logits,) = torch.autograd.grad(relaxed @ codebook, leaf, grad)
+    of_codebook = torch.nn.functional.one_hot(index, 6).double().flatten(0, -2).T @ grad.flatten(0, -2)
+    torch.testing.assert_close(actual, [of_logits, of_codebook])
+
+
+@pytest.mark.parametrize("dtypes", [(torch.bfloat16, torch.float64), (torch.float32, torch.bfloat16)], ids=str)
+def test_logits_and_codebook_may_differ_in_precision(dtypes: tuple[torch.dtype, torch.dtype]) -> None:
+    logits, codebook, grad = _inputs((60,), 9, 4, torch.float64, torch.device("cpu"))
+    logits, codebook, grad = logits.to(dtypes[0]), codebook.to(dtypes[1]), grad.to(dtypes[1])
+    chosen, *gradients = _gradients(gumbel_lookup, logits, codebook, grad, seed=SEED)
+    assert (chosen.dtype, *(gradient.dtype for gradient in gradients)) == (dtypes[1], *dtypes)
+    index = gumbel_max(logits, seed=SEED)
+    assert torch.equal(chosen, codebook[index])
+    summed = torch.zeros(9, 4, dtype=torch.float64).index_add(0, index, grad.double())
+    torch.testing.assert_close(gradients[1].double(), summed, rtol=torch.finfo(dtypes[1]).eps, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
@@ -164,6 +191,21 @@ def test_maps_over_seeds() -> None:
     assert torch.equal(mapped, torch.stack([gumbel_lookup(logits, codebook, seed=seed) for seed in seeds]))
 
 
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_maps_over_gradients(compiled: bool) -> None:
+    logits, codebook, _ = _inputs((3, 4), 5, 2, torch.float64, torch.device("cpu"))
+
+    def gradient(logits: Tensor, seed: Tensor) -> Tensor:
+        return torch.func.grad(lambda logits: gumbel_lookup(logits, codebook, 0.7, seed=seed).square().sum())(logits)
+
+    mapped = torch.vmap(gradient)
+    seeds = torch.arange(3)
+    gradients = (torch.compile(mapped, fullgraph=True, backend="aot_eager") if compiled else mapped)(logits, seeds)
+    expected = torch.stack([gradient(*pair) for pair in zip(logits, seeds, strict=True)])
+    assert bool((expected != 0).any())
+    torch.testing.assert_close(gradients, expected)
+
+
 def test_compiles_whole() -> None:
     logits, codebook, grad = _inputs((4,), 5, 2, torch.float32, torch.device("cpu"))
     compiled = torch.compile(lambda logits, codebook: gumbel_lookup(logits, codebook, 0.5, seed=SEED), fullgraph=True)
@@ -178,6 +220,8 @@ def test_compiles_whole() -> None:
         ({"logits": torch.zeros(3, dtype=torch.int64)}, TypeError, "floating"),
         ({"codebook": torch.zeros(4, 2)}, ValueError, "codebook must have the shape"),
         ({"codebook": torch.zeros(3)}, ValueError, "codebook must have the shape"),
+        ({"codebook": torch.zeros(3, 2, dtype=torch.int64)}, TypeError, "codebook must be of a floating dtype"),
+        ({"codebook": torch.zeros(3, 2, device="meta")}, ValueError, "codebook must be on the device of the logits"),
         ({"tau": 0.0}, ValueError, "tau must be positive"),
         ({"tau": torch.ones(3)}, ValueError, "one temperature a row"),
         ({"mask": torch.ones(4, dtype=torch.bool)}, ValueError, "mask must broadcast"),

@@ -13,7 +13,7 @@ from drawgrad.functional.surrogate import straight_through
 from drawgrad.kernels import ops, reference
 from drawgrad.kernels.philox import CLASSES, ROWS
 
-__all__ = ["as_rows", "call", "draw_seed", "from_rows", "place", "relax", "row_temperature"]
+__all__ = ["as_rows", "call", "draw_seed", "from_rows", "is_plain", "place", "relax", "row_temperature"]
 
 
 def call(operator: str, *args: Any) -> Tensor:
@@ -22,18 +22,19 @@ def call(operator: str, *args: Any) -> Tensor:
     That is under an exporter, whose programs shall not need this package, and where code is compiled that uses
     torch.func, which sees through no operator of others.
     """
-    return getattr(reference if _plain() else ops, operator)(*args)
+    return getattr(reference if is_plain() else ops, operator)(*args)
 
 
 def relax(operator: str, logits: Tensor, tau: Tensor, seed: Tensor, place: tuple[int, int], hard: bool) -> Tensor:
     """A sample of a relaxation: that of :func:`call`, with its gradient in plain operations as well."""
     sample = call(operator, logits, tau, seed, *place, hard)
-    if hard and _plain() and torch.is_grad_enabled():
+    if hard and is_plain() and torch.is_grad_enabled():
         return straight_through(sample, call(operator, logits, tau, seed, *place, False))
     return sample
 
 
-def _plain() -> bool:
+def is_plain() -> bool:
+    """Whether plain operations of torch are wanted, see :func:`call`."""
     if not torch.compiler.is_compiling():
         return False
     return torch.compiler.is_exporting() or torch._C._are_functorch_transforms_active()
@@ -66,7 +67,7 @@ def _random_seed(generator: torch.Generator | None, device: torch.device) -> Ten
             f"generator must be on the device of the sample, {device}, but it is on {generator.device}; "
             f"make one with torch.Generator({str(device)!r})"
         )
-    if generator is None and torch.compiler.is_compiling() and not _plain():
+    if generator is None and torch.compiler.is_compiling() and not is_plain():
         return ops.random_seed(device)
     return torch.randint(-(2**63), 2**63 - 1, (1,), dtype=torch.int64, device=device, generator=generator)
 

@@ -8,8 +8,9 @@ import torch
 
 from drawgrad._checks import check_dim, check_floating, check_mask
 from drawgrad._typing import Bool, Float, Tensor
-from drawgrad.functional._draw import as_rows, call, draw_seed, place, row_temperature
+from drawgrad.functional._draw import as_rows, call, draw_seed, is_plain, place, relax, row_temperature
 from drawgrad.kernels import ops
+from drawgrad.kernels.reference import compute_dtype
 
 __all__ = ["gumbel_lookup"]
 
@@ -69,6 +70,11 @@ def gumbel_lookup(
             f"codebook must have the shape (k, features) for logits of shape (*batch, k), but they have "
             f"{tuple(codebook.shape)} and {tuple(logits.shape)}; give one row of the codebook for each logit"
         )
+    if codebook.device != logits.device:
+        raise ValueError(
+            f"codebook must be on the device of the logits, {logits.device}, but it is on {codebook.device}; "
+            "move it with codebook.to(logits.device)"
+        )
     if mask is not None:
         check_mask(mask, logits)
         logits = torch.where(mask, logits, -torch.inf)
@@ -80,8 +86,12 @@ def gumbel_lookup(
     if of_rows is None:
         raise ValueError(f"tau must hold one temperature a row, but its shape is {tuple(torch.as_tensor(tau).shape)}")
     drawn = draw_seed(generator, seed, logits.device)
-    index = call("gumbel_max", rows.detach(), drawn, *at)[0]
-    chosen = _Lookup.apply(rows, codebook, of_rows, drawn, at[0], index)
+    if is_plain() and torch.is_grad_enabled():
+        # Neither exporters nor compiled torch.func see the derivative of a function that is not torch's own.
+        chosen = relax("gumbel_softmax", rows, of_rows, drawn, at, True)[0].to(codebook.dtype) @ codebook
+    else:
+        index = call("gumbel_max", rows.detach(), drawn, *at)[0]
+        chosen = _Lookup.apply(rows, codebook, of_rows, drawn, at[0], index)
     return chosen.reshape(*logits.shape[:-1], codebook.shape[1])
 
 
@@ -118,8 +128,9 @@ class _Lookup(torch.autograd.Function):
             of_codebook = one_hot.T @ grad
         elif for_codebook:
             # Many rows may have chosen the same one: their gradients are summed in float32 at least.
-            kept = torch.where(index[:, None] < 0, 0.0, grad).to(tau.dtype)
-            of_codebook = torch.zeros_like(codebook, dtype=tau.dtype).index_add(0, index.clamp_min(0), kept)
+            wide = compute_dtype(codebook.dtype)
+            kept = torch.where(index[:, None] < 0, 0.0, grad).to(wide)
+            of_codebook = torch.zeros_like(codebook, dtype=wide).index_add(0, index.clamp_min(0), kept)
             of_codebook = of_codebook.to(codebook.dtype)
         return of_logits, of_codebook, of_tau, None, None, None
 
