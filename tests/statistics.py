@@ -49,15 +49,22 @@ def with_enough_draws(check: Callable[[int], None], most: int) -> None:
 
     Args:
         check: takes the number of draws; raises :class:`Underpowered` if there are too few.
-        most: the number of draws to end with; the first attempt takes a 16th of it.
+        most: the number of draws to end with; the first attempt takes a 64th of it.
     """
-    for draws in (most // 16, most // 4):
+    for draws in (most // 64, most // 16, most // 4):
         with contextlib.suppress(Underpowered):
             return check(draws)
     return check(most)
 
 
-def assert_mean(samples: Tensor, expected: Tensor | float, *, resolution: float, alpha: float = ALPHA) -> None:
+def assert_mean(
+    samples: Tensor,
+    expected: Tensor | float,
+    *,
+    resolution: float,
+    alpha: float = ALPHA,
+    magnitude: float = 0.0,
+) -> None:
     """Check that the mean of a distribution is ``expected``, entry by entry, by Student's t.
 
     Args:
@@ -65,6 +72,7 @@ def assert_mean(samples: Tensor, expected: Tensor | float, *, resolution: float,
         expected: the mean, broadcasts to ``entries``.
         resolution: absolute deviation that must be noticed in any entry.
         alpha: probability of a false alarm over all entries.
+        magnitude: of the numbers that a sample was computed from, if they were larger and cancelled.
 
     Raises:
         Underpowered: if the standard error is too large for the resolution.
@@ -79,7 +87,8 @@ def assert_mean(samples: Tensor, expected: Tensor | float, *, resolution: float,
         raise Underpowered(f"{n} samples are too few for a mean; draw {FEWEST_SAMPLES} at least")
 
     # Samples that hardly vary are compared up to the rounding of their own dtype.
-    rounding = 8 * torch.finfo(samples.dtype).eps * values.abs().max().item() if samples.is_floating_point() else 0.0
+    largest = max(values.abs().max().item(), magnitude)
+    rounding = 8 * torch.finfo(samples.dtype).eps * largest if samples.is_floating_point() else 0.0
     error = values.std(0) / math.sqrt(n)
     bound = stats.t.isf(alpha / (2 * entries), n - 1) * error + rounding
     noticed = bound + stats.norm.isf(MISS) * error

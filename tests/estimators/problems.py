@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -83,6 +84,10 @@ class Problem:
         eye = torch.eye(self.classes, dtype=torch.float64)
         return digits.double() if self.binary else eye[digits]
 
+    def largest_cost(self) -> float:
+        """The largest size of a cost."""
+        return self.cost(self.states(), self.parameters).abs().max().item()
+
     def probabilities(self, logits: Tensor) -> Tensor:
         """Probabilities of all states."""
         z = self.states()
@@ -113,13 +118,12 @@ class Problem:
 
 
 def _grid() -> list[Problem]:
-    """Every kind of variable with one, two and three of them, and every form of cost with every kind."""
+    """Every form of cost of one, two and three variables of every kind."""
     forms: tuple[Form, ...] = ("linear", "quadratic", "polynomial", "neural")
     kinds = [(2, True), (2, False), (3, False), (10, False)]
     return [
-        Problem(forms[(kind + variables) % 4], classes, variables, binary)
-        for kind, (classes, binary) in enumerate(kinds)
-        for variables in (1, 2, 3)
+        Problem(form, classes, variables, binary)
+        for form, (classes, binary), variables in itertools.product(forms, kinds, (1, 2, 3))
     ]
 
 
