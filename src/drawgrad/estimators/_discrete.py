@@ -98,6 +98,14 @@ class Discrete(ABC):
     def inner(self, a: Tensor, b: Tensor) -> Tensor:
         """Inner product of two vectors of a variable; broadcasts against them."""
 
+    @abstractmethod
+    def pick(self, values: Tensor, code: Tensor) -> Tensor:
+        """Inner product of the sample D of a code with a vector; broadcasts against it."""
+
+    @abstractmethod
+    def bump(self, values: Tensor, code: Tensor, amount: Tensor) -> Tensor:
+        """The vector plus the sample D of a code times ``amount``, which is like the result of :meth:`pick`."""
+
     @property
     @abstractmethod
     def centre(self) -> float:
@@ -160,6 +168,12 @@ class OneHot(Discrete):
     def inner(self, a: Tensor, b: Tensor) -> Tensor:
         return (a * b).sum(-1, keepdim=True)
 
+    def pick(self, values: Tensor, code: Tensor) -> Tensor:
+        return values.gather(-1, code[..., None])
+
+    def bump(self, values: Tensor, code: Tensor, amount: Tensor) -> Tensor:
+        return values.scatter_add(-1, code[..., None], amount)
+
     @property
     def centre(self) -> float:
         return 1 / self.classes
@@ -210,6 +224,12 @@ class Binary(Discrete):
 
     def inner(self, a: Tensor, b: Tensor) -> Tensor:
         return a * b
+
+    def pick(self, values: Tensor, code: Tensor) -> Tensor:
+        return torch.where(code, values, 0.0)
+
+    def bump(self, values: Tensor, code: Tensor, amount: Tensor) -> Tensor:
+        return values + self.pick(amount, code)
 
     @property
     def centre(self) -> float:

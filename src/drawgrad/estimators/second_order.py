@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from drawgrad.estimators._discrete import Discrete
@@ -58,9 +59,10 @@ class Darn(StraightThroughEstimator):
             raise ValueError(f"point must be 'mean' or 'uniform', but it is {self.point!r}; 'mean' is the default")
 
     def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
-        hard, pi = variable.encode(code), variable.probs()
-        point = pi if self.point == "mean" else variable.centre
-        return (hard - pi) * variable.inner(hard - point, grad)
+        pi = variable.probs()
+        point = pi if self.point == "mean" else torch.full_like(pi, variable.centre)
+        signal = variable.pick(grad, code) - variable.inner(point, grad)
+        return variable.bump(-pi * signal, code, signal)
 
 
 @register
@@ -89,9 +91,9 @@ class ZGR(StraightThroughEstimator):
     """
 
     def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
-        pi = variable.probs()
-        off = variable.encode(code) - pi
-        return 0.5 * (variable.jacobian(pi, grad) + off * variable.inner(off, grad))
+        # The bracket of the formula, times g, without its terms that cancel.
+        pi, reached = variable.probs(), 0.5 * variable.pick(grad, code)
+        return variable.bump(pi * (0.5 * grad - reached), code, reached - 0.5 * variable.inner(pi, grad))
 
 
 @register
@@ -124,5 +126,9 @@ class ReinMax(StraightThroughEstimator):
     tau: float | Tensor = 1.0
 
     def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
-        middle = 0.5 * (variable.probs(self.tau) + variable.encode(code))
-        return 2 * variable.jacobian(middle, grad) - 0.5 * variable.jacobian(variable.probs(), grad)
+        pi = variable.probs()
+        flat = pi if isinstance(self.tau, float) and self.tau == 1.0 else variable.probs(self.tau)
+        reached = variable.pick(grad, code)
+        # 2 J(p) g with p = (pi_tau + D) / 2: p^T g once, then the parts of pi_tau and of D.
+        mean = 0.5 * (variable.inner(flat, grad) + reached)
+        return variable.bump(flat * (grad - mean), code, reached - mean) - 0.5 * variable.jacobian(pi, grad)
