@@ -12,6 +12,7 @@ from tools.render_readme import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def _failures(text: str) -> int:
@@ -33,12 +34,13 @@ class TestCode:
 
 
 class TestText:
-    def test_shows_the_committed_records(self) -> None:
+    def test_shows_the_committed_records_and_the_declared_estimators(self) -> None:
         assert main(["--check"]) == 0
 
-    def test_its_files_exist(self) -> None:
-        named = re.findall(r"\]\(([\w./-]+)\)", README)
-        assert [name for name in named if not (ROOT / name).exists()] == []
+    @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.name)
+    def test_its_files_exist(self, text: Path) -> None:
+        named = re.findall(r"\]\(([\w./-]+)\)", text.read_text())
+        assert [name for name in named if not (text.parent / name).exists()] == []
 
     def test_its_make_targets_exist(self) -> None:
         targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -1,4 +1,4 @@
-"""Write the tables of README.md from the records of ``results/``.
+"""Write the tables of README.md and docs/ from the records of ``results/`` and the declarations of the estimators.
 
 python -m tools.render_readme           # rewrite what is between the comments
 python -m tools.render_readme --check   # change nothing; exit code 1 if the text is not up to date
@@ -13,17 +13,22 @@ import sys
 from pathlib import Path
 
 from benchmarks._record import RESULTS, ROOT, Measurement, Record, read
+from tools.estimator_table import claims, ideas
 
 __all__ = ["main", "render", "table"]
 
-BLOCK = re.compile(r"(<!-- record: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (?P<kind>record|estimators): (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+ABOUT_ESTIMATORS = {"claims": claims, "ideas": ideas}
+TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def render(text: str, folder: Path) -> str:
-    """The text with the table of each record that it names."""
+    """The text with every table that it names."""
 
     def replace(match: re.Match[str]) -> str:
-        return match[1] + table(read(folder / f"{match['name']}.json")) + match[3]
+        name = match["name"]
+        inside = table(read(folder / f"{name}.json")) if match["kind"] == "record" else ABOUT_ESTIMATORS[name]()
+        return match[1] + inside + match[4]
 
     return BLOCK.sub(replace, text)
 
@@ -64,19 +69,21 @@ def _circumstances(record: Record) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns its exit code."""
-    parser = argparse.ArgumentParser(description="Write the tables of README.md from the records of results/.")
-    parser.add_argument("--check", action="store_true", help="change nothing, fail if the text is not up to date")
-    parser.add_argument("--file", type=Path, default=ROOT / "README.md", help="the text (default: README.md)")
-    parser.add_argument("--records", type=Path, default=RESULTS, help="their folder (default: results)")
+    parser = argparse.ArgumentParser(description="Write the tables of README.md and docs/ anew.")
+    parser.add_argument("--check", action="store_true", help="change nothing, fail if a text is not up to date")
+    parser.add_argument("--file", type=Path, action="append", help="a text (default: README.md and docs/*.md)")
+    parser.add_argument("--records", type=Path, default=RESULTS, help="folder of the records (default: results)")
     chosen = parser.parse_args(arguments)
-    text = chosen.file.read_text()
-    rendered = render(text, chosen.records)
-    if not chosen.check:
-        chosen.file.write_text(rendered)
-    elif rendered != text:
-        print(f"{chosen.file} does not show the committed records; run: python -m tools.render_readme", file=sys.stderr)
-        return 1
-    return 0
+    old = 0
+    for file in chosen.file or TEXTS:
+        text = file.read_text()
+        rendered = render(text, chosen.records)
+        if not chosen.check:
+            file.write_text(rendered)
+        elif rendered != text:
+            print(f"{file} does not show what is so; run: python -m tools.render_readme", file=sys.stderr)
+            old = 1
+    return old
 
 
 if __name__ == "__main__":

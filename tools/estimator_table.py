@@ -1,0 +1,91 @@
+"""Tables of the estimators, from what each one declares of itself."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+
+from drawgrad.estimators import ESTIMATORS, Estimator
+
+__all__ = ["claims", "ideas"]
+
+CLASSES, VARIABLES = 10, 3
+"""The problem whose evaluations are counted, where the estimator takes classes; binary variables where it does not."""
+TAKES = {
+    frozenset({"categorical", "binary"}): "categorical, Bernoulli",
+    frozenset({"categorical"}): "categorical",
+    frozenset({"binary"}): "Bernoulli",
+    frozenset({"log_prob"}): "any with `log_prob`",
+    frozenset({"rsample"}): "any with `rsample`",
+}
+
+
+def claims() -> str:
+    """Markdown: what each estimator takes, whether it is unbiased, and what it asks of the cost."""
+    heads = ("estimator", "takes `q`", "unbiased", "cost needs a gradient", "evaluations of the cost")
+    rows = [
+        (
+            f"`{cls.__name__}`",
+            TAKES[cls.supports],
+            _word(cls.unbiased),
+            _word(cls.needs_cost_gradient),
+            _evaluations(cls),
+        )
+        for cls in _in_order()
+    ]
+    note = (
+        f"<sub>Evaluations of one call with default options, for {VARIABLES} variables with {CLASSES} classes (binary "
+        "ones where no others are taken).</sub>"
+    )
+    return f"\n{_table(heads, rows)}\n\n{note}\n"
+
+
+def ideas() -> str:
+    """Markdown: the idea of each estimator and where it comes from, from the docstrings."""
+    rows = [(f"`{cls.__name__}`", _idea(cls), _references(cls)) for cls in _in_order()]
+    return f"\n{_table(('estimator', 'idea', 'from'), rows)}\n"
+
+
+def _in_order() -> list[type[Estimator]]:
+    """Those without bias first, and among them those that can do with the values of the cost."""
+    return sorted(ESTIMATORS.values(), key=lambda cls: (not cls.unbiased, cls.needs_cost_gradient, cls.__name__))
+
+
+def _evaluations(cls: type[Estimator]) -> str:
+    return str(cls().evaluations(2 if cls.supports == {"binary"} else CLASSES, VARIABLES))
+
+
+def _idea(cls: type[Estimator]) -> str:
+    first = (inspect.getdoc(cls) or "").split("\n\n")[0]
+    plain = re.sub(r":\w+:`~?([\w.]+)`", r"`\1`", " ".join(first.split())).replace("``", "`")
+    # What it is called in the literature stays where it says more than the name of the class.
+    name, colon, idea = plain.partition(": ")
+    return f"**{name}.** {idea[0].upper()}{idea[1:]}" if colon else plain
+
+
+def _references(cls: type[Estimator]) -> str:
+    """Authors and year of each reference: "Liu et al. 2023"."""
+    text = (inspect.getdoc(cls) or "").partition("References:")[2]
+    found = []
+    for entry in _entries(text):
+        names = entry.partition(". ")[0].split(", ")
+        year = re.findall(r"\b(?:19|20)\d\d\b", entry)[-1]
+        whom = names[0] if len(names) == 1 else f"{names[0]} & {names[1]}" if len(names) == 2 else f"{names[0]} et al."
+        found.append(f"{whom} {year}")
+    return "; ".join(found)
+
+
+def _entries(text: str) -> list[str]:
+    """References, one for each that ends with a year and a full stop."""
+    joined = " ".join(text.split())
+    return [entry.strip() for entry in re.findall(r".*?\b(?:19|20)\d\d\.(?= |$)", joined)]
+
+
+def _word(claim: bool) -> str:
+    return "yes" if claim else "no"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
