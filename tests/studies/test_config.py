@@ -84,3 +84,16 @@ def test_temperatures_in_the_wrong_order_are_both_named():
 
 def test_options_are_spelled_with_dashes():
     assert option_name("kl_warmup") == "--kl-warmup"
+
+
+def test_an_estimator_of_hard_samples_keeps_its_temperature():
+    def temperatures(**settings):
+        config = TrainConfig(**settings)
+        return config.tau, config.tau_min
+
+    assert temperatures() == (0.5, 0.2)
+    assert temperatures(estimator="GumbelSoftmax") == (0.5, 0.2)
+    assert temperatures(estimator="ReinMax") == (1.0, 1.0)
+    assert temperatures(estimator="ReinMax", tau=1.3) == (1.3, 1.3)
+    assert temperatures(estimator="STGumbelSoftmax", tau_min=0.5) == (1.0, 0.5)
+    assert temperatures(estimator="STGumbelSoftmax", tau_min=1.5) == (1.5, 1.5)

@@ -68,7 +68,7 @@ def _option(setting: dataclasses.Field[Any], annotation: Any, variable: str | No
     if rule["choices"]:
         common |= {"type": click.Choice(rule["choices"]), "metavar": "|".join(rule["choices"])}
     else:
-        common |= {"type": kind, "metavar": {int: "N", float: "X", str: "TEXT"}[kind]}
+        common |= {"type": kind, "metavar": {int: "N", float: "X", str: rule["metavar"]}[kind]}
     return click.option(
         option_name(setting.name), show_default=setting.default is not None, envvar=variable, show_envvar=True, **common
     )

@@ -62,6 +62,7 @@ def _setting(
     high: float | None = None,
     moves: bool = False,
     only: tuple[str, tuple[str, ...]] | None = None,
+    metavar: str = "TEXT",
 ) -> Any:
     """A field with what the command line and the checks need to know.
 
@@ -75,6 +76,7 @@ def _setting(
         high: The largest value allowed.
         moves: Whether it may change when a run is resumed, because the result does not depend on it.
         only: Another setting, and the words of it with which this one has a part in the run.
+        metavar: What the help text calls a value that is a text.
     """
     rule = {
         "group": group,
@@ -85,6 +87,7 @@ def _setting(
         "high": high,
         "moves": moves,
         "only": only,
+        "metavar": metavar,
     }
     return field(default=default, metadata=rule)
 
@@ -113,7 +116,7 @@ class TrainConfig:
 
     data: str = _setting("digits", "Data", "images to train on", choices=tuple(USUAL["data"]))
     data_dir: str | None = _setting(
-        None, "Data", "folder with the data files, instead of a download into a cache", moves=True
+        None, "Data", "folder with the data files, instead of a download into a cache", moves=True, metavar="DIR"
     )
     batch_size: int = _setting(100, "Data", "images a step", low=1)
 
@@ -133,7 +136,9 @@ class TrainConfig:
     estimator: str | None = _setting(
         None,
         "Gradient",
-        "gradient estimator, such as ReinMax  [default: relaxed samples, or straight-through with --hard]",
+        "gradient estimator, such as ReinMax, whose temperature stays at 1 unless --tau says otherwise  "
+        "[default: relaxed samples, or straight-through with --hard]",
+        metavar="NAME",
     )
     samples: int | None = _setting(
         None, "Gradient", "samples an image and step, with --estimator  [default: its own number]", low=1
@@ -168,12 +173,13 @@ class TrainConfig:
     test_samples: int = _setting(1000, "Measurement", "samples an image for the bound on the test set", low=1)
     checkpoint_every: int = _setting(500, "Measurement", "steps between checkpoints", low=1)
 
-    device: str = _setting("cpu", "Machine", "torch device: cpu, cuda, cuda:1, ...")
+    device: str = _setting("cpu", "Machine", "torch device: cpu, cuda, cuda:1, ...", metavar="NAME")
     # A second thread hardly shortens steps this small, and lengthens them a lot where others want its core.
     threads: int = _setting(1, "Machine", "threads on the CPU while training; the measurement uses all", low=1)
 
     def __post_init__(self) -> None:
         settings = {setting.name: setting for setting in dataclasses.fields(self)}
+        self._keep_temperature()
         for name, suits in USUAL.items():
             _check(settings[name], getattr(self, name))
             for other, value in suits[getattr(self, name)].items():
@@ -186,6 +192,15 @@ class TrainConfig:
                 f"must not be above tau, but it is {self.tau_min} and tau is {self.tau}; lower it or raise tau",
                 "tau_min",
             )
+
+    def _keep_temperature(self) -> None:
+        """Keep the temperature of an estimator that shows the decoder hard samples, which have no shades."""
+        if self.estimator in (None, "GumbelSoftmax"):
+            return
+        if self.tau is None:
+            object.__setattr__(self, "tau", max(1.0, self.tau_min or 0.0))
+        if self.tau_min is None:
+            object.__setattr__(self, "tau_min", self.tau)
 
     def _bounded(self, name: str, value: Any) -> Any:
         """A usual value that gives way to a temperature that was given."""
