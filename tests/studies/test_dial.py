@@ -39,5 +39,5 @@ def test_gumbel_rao_has_less_variance_and_the_same_bias(found: Dial) -> None:
 
 def test_the_exhibit_has_a_row_for_each_estimator() -> None:
     exhibit = dial(draws=50)
-    assert [row[0] for row in exhibit.rows] == list(ESTIMATORS)
+    assert [row[0] for row in exhibit.rows if row[0]] == list(ESTIMATORS)
     assert {len(row) for row in exhibit.rows} == {len(exhibit.headings)}

@@ -30,6 +30,8 @@ def adapted(
     if not isinstance(estimator, nn.Module):
         return estimator
     learner = copy.deepcopy(estimator)
+    if not learner.state_dict():
+        steps = 0  # A network that gets its size from its first call has entries here already.
     optimizer: torch.optim.Optimizer | None = None
     for _ in range(steps if learner.training else 0):
         loss = loss_of(learner, cost, replicate(q, COPIES), generator) / COPIES

@@ -17,7 +17,7 @@ from torch.distributions import OneHotCategorical
 from drawgrad._typing import Tensor
 from drawgrad.diagnostics import Estimate, Quality, compare
 from drawgrad.estimators import Estimator, GumbelRao, GumbelSoftmax, ReinMax, STGumbelSoftmax
-from drawgrad.studies.exhibit import Exhibit, label_ends, plain_axes
+from drawgrad.studies.exhibit import Exhibit, label_ends, plain_axes, scaled
 from drawgrad.studies.linear_reward import log_slope
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ DRAWS = 20_000
 TEMPERATURES = (0.05, 0.07, 0.1, 0.14, 0.2, 0.28, 0.4, 0.56, 0.8, 1.1, 1.6, 2.2, 3.2)
 COLD = 0.2
 """Slopes are those below this temperature."""
+UNIT = 1e-3
+"""Of errors in the table."""
 SAMPLES = (1, 10, 100)
 """Gradients that are averaged: the best temperature depends on it."""
 BIAS, VARIANCE, ERROR = "#d1495b", "#3f6bbd", "#1f2430"
@@ -97,22 +99,23 @@ def dial(*, seed: int = 0, draws: int = DRAWS) -> Exhibit:
     found = measure_dial(seed=seed, draws=draws)
     rows = []
     for name, by_tau in found.quality.items():
-        cells = []
+        cold = log_slope({tau: row.variance for tau, row in by_tau.items() if tau <= COLD})
         for samples in SAMPLES:
+            first = samples == SAMPLES[0]
             tau, error = found.best(name, samples)
-            cells += [f"{tau:g}", str(error)]
-        cold = {tau: row.variance for tau, row in by_tau.items() if tau <= COLD}
-        rows.append((name, *cells, str(log_slope(cold))))
-    headings = ["estimator"]
-    for samples in SAMPLES:
-        plural = "" if samples == 1 else "s"
-        headings += [f"best tau, {samples} gradient{plural}", "mean squared error"]
-    headings.append("slope of the variance")
+            bias = max(by_tau[tau].bias_squared.value, 0.0) / error.value
+            slope = f"{cold.value:.2f} ± {cold.error:.2f}" if first else ""
+            rows.append((name if first else "", str(samples), f"{tau:g}", scaled(error, UNIT), f"{bias:.0%}", slope))
+    error_heading = f"mean squared error, times {1 / UNIT:.0f}"
+    headings = (
+        "estimator", "gradients averaged", "best temperature", error_heading, "of it bias²", "slope of the variance",
+    )  # fmt: skip
     note = (
-        f"Squared bias, variance and mean squared error of gradients for {CLASSES} logits, {draws} draws a point; ± is "
-        f"the standard error. The exact gradient has length {found.norm:.3g}. Averaging more gradients leaves the bias "
-        f"alone, so the best temperature falls with their number. The slope is that of log variance over log tau up to "
-        f"{COLD}: -1 says that the variance grows like 1/tau, by gradients of size 1/tau with a probability like tau."
+        f"The temperature with the least mean squared error of gradients for {CLASSES} logits, from {draws} draws a "
+        f"point, ± the standard error. The exact gradient has length {found.norm:.3g}. Averaging more gradients leaves "
+        f"the bias alone, so the best temperature falls with their number. The slope is that of log variance over log "
+        f"tau up to {COLD}: -1 says that the variance grows like 1/tau, by gradients of size 1/tau with a probability "
+        "like tau."
     )
     data = {
         name: {

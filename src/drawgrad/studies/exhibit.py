@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from drawgrad.diagnostics import Estimate
 from drawgrad.studies.checkpoint import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLORS", "INK", "RULE", "Exhibit", "label_ends", "plain_axes"]
+__all__ = ["COLORS", "FADED", "INK", "RULE", "Exhibit", "label_ends", "plain_axes", "scaled"]
 
 INK, FADED, RULE = "#1f2430", "#7b8190", "#e4e6ec"
 COLORS = ("#7b8190", "#3f6bbd", "#d1495b", "#3c7a57", "#c8892b", "#7a4fa3", "#3aa0a8", "#14275a", "#a0522d")
@@ -73,6 +75,21 @@ class Exhibit:
         text = json.dumps(self.data, indent=2) + "\n"
         write_atomically(data, lambda part: part.write_text(text))
         return [picture, table, data]
+
+
+def scaled(found: Estimate, unit: float) -> str:
+    """A number in another unit, such as 0.001, with its standard error, of which one digit is shown; two after a 1.
+
+    Example:
+        >>> scaled(Estimate(0.1282, 0.0077), unit=0.001), scaled(Estimate(0.00203, 0.00011), unit=0.001)
+        ('128 ± 8', '2.03 ± 0.11')
+    """
+    value, error = found.value / unit, found.error / unit
+    if error == 0:
+        return f"{value:.3g}"
+    exponent = math.floor(math.log10(error))
+    digits = 1 - exponent if error < 2 * 10.0**exponent else -exponent
+    return f"{round(value, digits):.{max(digits, 0)}f} ± {round(error, digits):.{max(digits, 0)}f}"
 
 
 def plain_axes(axes: Axes, title: str, x: str, y: str) -> None:

@@ -27,7 +27,7 @@ from drawgrad.estimators import (
     ReinMax,
     StraightThrough,
 )
-from drawgrad.studies.exhibit import COLORS, Exhibit, label_ends, plain_axes
+from drawgrad.studies.exhibit import COLORS, FADED, RULE, Exhibit, label_ends, plain_axes, scaled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,6 +39,10 @@ TRIALS = 200
 EVALUATIONS = (1, 2, 4, 8, 16, 32, 64, 128)
 TAU = 0.5
 ROUNDING = 1e-20
+UNIT = 1e-4
+"""Of variances and biases in the table."""
+COMMON = 2
+"""Evaluations that all estimators can do with."""
 STRAIGHT = 8
 """From here on leave-one-out is a straight line too: its factor S / (S - 1) is near one."""
 
@@ -46,7 +50,7 @@ STRAIGHT = 8
 ESTIMATORS: dict[str, Callable[[int], Estimator | None]] = {
     "REINFORCE": lambda n: Reinforce(samples=n),
     "leave-one-out": lambda n: LeaveOneOut(samples=n) if n > 1 else None,
-    "categorical DisARM": lambda n: CategoricalDisArm(samples=n // 2) if n > 1 else None,
+    "DisARM": lambda n: CategoricalDisArm(samples=n // 2) if n > 1 else None,
     "REBAR": lambda n: Rebar(samples=n // 2) if n > 1 else None,
     "Gumbel-Softmax": lambda n: GumbelSoftmax(samples=n, tau=TAU),
     "Gumbel-Rao": lambda n: GumbelRao(samples=n, tau=TAU),
@@ -115,40 +119,48 @@ def log_slope(points: Mapping[int, Estimate] | Mapping[float, Estimate]) -> Esti
 def linear_reward(*, seed: int = 0, trials: int = TRIALS, evaluations: Sequence[int] = EVALUATIONS) -> Exhibit:
     """Measure, and lay out as table and figure; the arguments are those of the measurement."""
     found = measure_linear_reward(seed=seed, trials=trials, evaluations=evaluations)
-    most = max(found.reports)
-    least_common = 2
+    fewest, most = (pick(count for count in found.reports if count >= COMMON) for pick in (min, max))
     base = found.variances("REINFORCE")
+    report = found.reports[most]
     rows = []
     for name in ESTIMATORS:
-        points = found.variances(name)
-        row = found.reports[most][name]
+        points, row = found.variances(name), report[name]
         noisy = points[most].value > 0
         rows.append((
             name,
-            str(points[1]) if 1 in points else "",
-            str(points[least_common]),
-            str(points[most]),
-            f"{base[least_common].value / points[least_common].value:.2g}x" if noisy else "",
-            str(log_slope({count: points[count] for count in points if count >= STRAIGHT})) if noisy else "",
-            f"{row.bias}" if row.verdict == "biased" else f"none seen (< {row.bias_limit:.2g})",
+            scaled(points[fewest], UNIT),
+            scaled(points[most], UNIT),
+            f"{base[fewest].value / points[fewest].value:.1f}x" if noisy else "",
+            _slope(points) if noisy else "",
+            scaled(row.bias, UNIT) if row.verdict == "biased" else _at_most(row.bias_limit),
         ))  # fmt: skip
     headings = (
-        "estimator", "variance, 1 evaluation", f"{least_common} evaluations", f"{most} evaluations",
-        f"less than REINFORCE at {least_common}", f"slope from {STRAIGHT} on", "bias",
+        "estimator", f"variance, {fewest} evaluations", f"variance, {most} evaluations",
+        f"less than REINFORCE at {fewest}", f"slope from {STRAIGHT} on", "bias",
     )  # fmt: skip
-    report = found.reports[most]
     note = (
         f"Variance (trace of the covariance) of gradients for {CLASSES} logits, from {trials} trials each, against the "
-        f"evaluations of the reward that a gradient takes; ± is the standard error. Averages of independent samples "
-        f"fall with slope -1. Temperatures are {TAU}; Gumbel-Rao averages 10 conditional draws a sample, REBAR learned "
-        f"eta and temperature in 100 steps before. The exact gradient has length {report.reference_norm.value:.3g}. "
-        "Straight-through is exact for a linear cost, and straight-through Gumbel-Softmax the same as Gumbel-Softmax."
+        f"evaluations of the reward that a gradient takes; variances and biases times {1 / UNIT:.0f}, ± the standard "
+        f"error. The exact gradient has length {report.reference_norm.value / UNIT:.0f} in this unit. Averages of "
+        "independent samples fall with slope -1; leave-one-out falls faster at first, as its baseline improves with "
+        f"the samples. DisARM is the categorical one, on a tree. Temperatures are {TAU}; Gumbel-Rao averages 10 "
+        "conditional draws a sample, REBAR learned eta and temperature in 100 steps before. Straight-through is exact "
+        "for a linear cost, and straight-through Gumbel-Softmax the same as Gumbel-Softmax."
     )
     data = {name: {count: vars(point) for count, point in found.variances(name).items()} for name in ESTIMATORS}
     return Exhibit(
         "linear-reward", "Variance against evaluations: eight classes, linear reward", headings, rows, note,
         {"seed": seed, "trials": trials, "variance": data}, lambda figure: _draw(figure, found), (8.2, 5.2),
     )  # fmt: skip
+
+
+def _at_most(limit: float) -> str:
+    return f"none < {limit / UNIT:.0f}" if limit > UNIT else "none"
+
+
+def _slope(points: Mapping[int, Estimate]) -> str:
+    slope = log_slope({count: point for count, point in points.items() if count >= STRAIGHT})
+    return f"{slope.value:.2f} ± {slope.error:.2f}"
 
 
 def _draw(figure: Figure, found: LinearReward) -> None:
@@ -159,16 +171,20 @@ def _draw(figure: Figure, found: LinearReward) -> None:
         if not points:
             continue
         values, errors = zip(*((point.value, point.error) for point in points.values()), strict=True)
-        axes.errorbar(list(points), values, yerr=errors, color=color, marker="o", ms=3.5, lw=1.4, elinewidth=0.9)
+        axes.errorbar(list(points), values, yerr=errors, color=color, marker="o", ms=3.5, lw=1.4, elinewidth=1.2,
+                      capsize=2)  # fmt: skip
         ends.append((name, values[-1], color))
     counts = list(found.reports)
     axes.set(xscale="log", yscale="log", xticks=counts, xticklabels=counts)
     axes.minorticks_off()
     low, high = axes.get_ylim()
+    ends_of_lines = (counts[0] * 0.9, counts[-1] * 1.1)
     for start in (low * 10**power for power in range(12)):
-        axes.plot(counts, [start / count * counts[0] for count in counts], color="#e4e6ec", lw=0.8, zorder=0)
-    axes.set(ylim=(low, high), xlim=(counts[0] * 0.9, counts[-1] * 1.1))
-    plain_axes(axes, "Eight classes, linear reward", "evaluations of the reward a gradient", "variance of the gradient")
+        axes.plot(ends_of_lines, [start * counts[0] / count for count in ends_of_lines], color=RULE, lw=0.9, zorder=0)
+    axes.set(ylim=(low, high), xlim=ends_of_lines)
+    plain_axes(axes, "Eight classes, linear reward", "evaluations of the reward that one gradient takes",
+               "variance of the gradient")  # fmt: skip
     axes.grid(visible=False)
-    axes.annotate("thin lines: slope -1", (0.02, 0.03), xycoords="axes fraction", fontsize=8, color="#7b8190")
+    axes.annotate("thin lines: slope -1; bars: standard errors; straight-through has no variance", (0.02, 0.03),
+                  xycoords="axes fraction", fontsize=8, color=FADED, backgroundcolor="white")  # fmt: skip
     label_ends(axes, ends)

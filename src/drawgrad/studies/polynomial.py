@@ -151,9 +151,9 @@ def polynomial(
             curves[power][name] = train_polynomial(estimator, power, steps=steps, runs=runs, seed=seed)
     first = next(iter(ESTIMATORS))
     rows = [
-        ("at the start", *(f"{float(curves[power][first].cost[0].mean()):.4f}" for power in powers)),
-        *((name, *(str(curves[power][name].final) for power in powers)) for name in ESTIMATORS),
-        ("optimum", *(f"{TARGET**power:.4f}" for power in powers)),
+        ("at the start", *(f"{float(curves[power][first].cost[0].mean()):.5f}" for power in powers)),
+        *((name, *(_cell(curves[power][name].final) for power in powers)) for name in ESTIMATORS),
+        ("optimum", *(f"{TARGET**power:.5f}" for power in powers)),
     ]
     note = (
         f"Expected cost after {steps} steps, exact, mean and standard error of {runs} runs. Adam with rate 0.001, 64 "
@@ -171,6 +171,11 @@ def polynomial(
         {"seed": seed, "runs": runs, "steps": steps, "curves": data},
         lambda figure: _draw(figure, curves), (4.2 * len(powers) + 1, 3.9),
     )  # fmt: skip
+
+
+def _cell(found: Estimate) -> str:
+    error = f"{found.error:.5f}"
+    return f"{found.value:.5f}" if float(error) == 0 else f"{found.value:.5f} ± {error}"
 
 
 def _draw(figure: Figure, curves: dict[float, dict[str, PolynomialCurves]]) -> None:
