@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor
 from torch.distributions import (
     Bernoulli,
@@ -16,6 +20,7 @@ from torch.distributions import (
 )
 
 from drawgrad.diagnostics import Report, compare
+from drawgrad.diagnostics._gradients import draw_gradients
 from drawgrad.diagnostics._names import name_of
 from drawgrad.distributions import RelaxedOneHotCategorical
 from drawgrad.estimators import (
@@ -36,6 +41,7 @@ from drawgrad.estimators import (
 )
 from tests.estimators.problems import Problem
 from tests.estimators.scores import PlainScore, WrongScore
+from tests.statistics import ALPHA
 
 BINARY = Problem("neural", 2, 3, binary=True)
 CATEGORICAL = Problem("neural", 3, 2)
@@ -61,8 +67,23 @@ class TestVerdict:
         assert row.claims_unbiased == ESTIMATORS[name].unbiased
         if row.name == "Vimco":
             assert row.verdict == "other objective"
+            assert math.isnan(row.mean_squared_error.value)
+            assert row.variance.value > 0
         else:
             assert row.verdict == ("none seen" if row.claims_unbiased else "biased")
+
+    def test_of_a_bound_needs_the_gradient_of_the_bound(self) -> None:
+        problem, logits = BINARY, BINARY.logits.detach().clone().requires_grad_()
+        states = torch.tensor(list(itertools.product((0.0, 1.0), repeat=3)), dtype=logits.dtype)
+        costs = problem.cost(states.reshape(-1, *logits.shape), problem.parameters).flatten()
+        log_prob = problem.distribution(logits).log_prob(states.reshape(-1, *logits.shape)).flatten(1).sum(1)
+        bound = math.log(2) - torch.logaddexp(-costs[:, None], -costs)  # of two samples
+        exact = ((log_prob[:, None] + log_prob).exp() * bound).sum()
+        (gradient,) = torch.autograd.grad(exact, logits)
+        for reference, verdict in ((gradient, "none seen"), (2 * gradient, "biased")):
+            (row,) = compared(problem, Vimco(samples=2), draws=20_000, resolution=0.2, reference=reference).rows
+            assert row.verdict == verdict
+            assert math.isfinite(row.mean_squared_error.value)
 
     def test_of_an_estimator_that_lies(self) -> None:
         honest, liar = compared(CATEGORICAL, PlainScore(), WrongScore(), draws=20_000, resolution=0.2).rows
@@ -111,12 +132,34 @@ class TestMoments:
         assert row.cosine.value == pytest.approx(1)
         assert row.signal_to_noise == float("inf")
 
-    def test_one_draw_at_a_time_gives_the_same_as_all_at_once(self) -> None:
-        together, apart = (
-            compared(BINARY, ReinMax(), draws=500, at_once=size, resolution=0.3).rows[0] for size in (None, 1)
-        )
-        for one, other in ((together.variance, apart.variance), (together.bias, apart.bias)):
-            assert abs(one.value - other.value) < 5 * (one.error**2 + other.error**2) ** 0.5
+    @pytest.mark.parametrize("at_once", [1, 7])
+    def test_draws_of_many_calls_are_independent_and_alike(self, at_once: int) -> None:
+        parameters, q, draws = BINARY.parameters, BINARY.distribution(BINARY.logits), 2000
+
+        def drawn(seed: int, size: int) -> Tensor:
+            seeds = torch.Generator().manual_seed(seed)
+            return draw_gradients(ReinMax(), lambda z: BINARY.cost(z, parameters), q, draws, seeds, 1, size)
+
+        known = drawn(0, draws).unique(dim=0)
+        assert len(known) == 8  # Each state of three bits has a gradient of its own.
+
+        def states(gradients: Tensor) -> Tensor:
+            return (gradients[:, None] - known).abs().sum(-1).argmin(1)
+
+        def alike(one: Tensor, other: Tensor) -> float:
+            table = torch.stack([one.bincount(minlength=8), other.bincount(minlength=8)])
+            return float(stats.chi2_contingency(table.numpy()).pvalue)
+
+        def independent(sequence: Tensor) -> float:
+            table = (8 * sequence[:-1:2] + sequence[1::2]).bincount(minlength=64).reshape(8, 8)
+            return float(stats.chi2_contingency(table.numpy()).pvalue)
+
+        together, apart = states(drawn(1, draws)), states(drawn(2, at_once))
+        assert alike(together, apart) > ALPHA
+        assert independent(apart) > ALPHA
+        # Negative controls: one call's draws over and over, and each draw twice.
+        assert alike(together, apart[:7].repeat(300)) < ALPHA
+        assert independent(apart.repeat_interleave(2)) < ALPHA
 
     def test_a_cost_for_one_number_of_samples_takes_draws_one_at_a_time(self) -> None:
         def cost(z: Tensor) -> Tensor:

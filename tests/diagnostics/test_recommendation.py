@@ -21,6 +21,7 @@ from drawgrad.estimators import (
     ReinMax,
     SlopeAnnealedStraightThrough,
     StraightThrough,
+    Vimco,
 )
 
 LOGITS = torch.tensor([[0.5, -0.2, 0.1], [0.0, 1.0, -1.0]], dtype=torch.float64)
@@ -151,3 +152,7 @@ class TestMistakes:
     def test_of_the_budget(self, options: dict[str, object], message: str) -> None:
         with pytest.raises(ValueError, match=message):
             recommended(draws=10, **options)
+
+    def test_of_another_objective(self) -> None:
+        with pytest.raises(ValueError, match=r"but Vimco is of that of a multi-sample bound; leave it out"):
+            recommended(estimators=[ReinMax(), Vimco()], draws=10)

@@ -13,7 +13,7 @@ from torch.distributions import Bernoulli
 
 from drawgrad.diagnostics import Estimate, Quality, Report, Verdict, compare
 from drawgrad.diagnostics._table import markdown_table, significant, text_table, with_error
-from drawgrad.estimators import Exact, LeaveOneOut, StraightThrough
+from drawgrad.estimators import Exact, LeaveOneOut, StraightThrough, Vimco
 
 
 def row(name: str, verdict: Verdict = "biased", **changes: object) -> Quality:
@@ -64,6 +64,19 @@ class TestText:
     @pytest.mark.parametrize("verdict", ["not finite", "other objective"])
     def test_of_rows_without_a_bias(self, verdict: Verdict) -> None:
         assert verdict in Report((row("A", verdict),), "r", Estimate(1.0, 0.0), 1, 2, 0.1).text()
+
+    def test_holds_no_distances_of_another_objective(self) -> None:
+        q = Bernoulli(logits=torch.zeros(2))
+        report = compare([Vimco(), LeaveOneOut()], lambda z: z.sum(-1) ** 2, q, draws=100)
+        line, other = report.text().splitlines()[2:4]
+        assert line.split()[:3] == ["Vimco", "other", "objective"]
+        assert line.count(" - ") == 2
+        assert other.count(" - ") == 0
+        assert report.note().endswith("Other objective: Vimco has the gradient of a multi-sample bound.")
+        assert json.loads(report.json())["rows"][0]["cosine"] == {"value": None, "error": None}
+        axes = Figure().add_subplot()
+        report.plot(axes)
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["LeaveOneOut"]
 
 
 class TestMarkdown:

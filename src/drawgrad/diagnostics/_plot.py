@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,11 @@ def plot_rows(axes: Any, rows: Sequence[Quality]) -> None:
 
     Args:
         axes: matplotlib's, or anything with the same methods; a figure is none of this package's business.
-        rows: what was measured.
+        rows: what was measured; those without a finite mean squared error are left out.
     """
-    shown = sorted(rows, key=lambda row: row.mean_squared_error.value)
+    # What is not finite has no place on an axis.
+    finite = [row for row in rows if math.isfinite(row.mean_squared_error.value)]
+    shown = sorted(finite, key=lambda row: row.mean_squared_error.value)
     numbers = [row.variance.value for row in shown] + [
         row.bias_squared.value if row.verdict == "biased" else row.bias_limit**2 for row in shown
     ]

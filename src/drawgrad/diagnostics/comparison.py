@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
@@ -47,6 +48,9 @@ def compare(
     with its standard error, so that an estimator in which no bias was seen is told apart from one that was drawn too
     seldom to see it. What is compared is the gradient for the logits of discrete distributions and for the
     constructor's parameters of others, summed over the loss; neither your tensors nor your estimators are changed.
+
+    Estimators of a multi-sample bound, such as ``Vimco``, have the gradient of that bound. They are not held against
+    that of E[cost]: their row has variance and effort alone, unless you give the exact gradient of the bound.
 
     An estimator that learns is copied first and, if it is in training mode, adapted to the problem.
 
@@ -107,6 +111,9 @@ def compare(
         count = 1 if isinstance(ready, Exact) else draws  # it draws nothing
         found = draw_gradients(ready, cost, q, count, _generator(first), effort.evaluations, at_once)
         rows.append(_quality(name, estimator, Sample(found), truth, effort, resolution))
+    if not isinstance(reference, Tensor):
+        # The reference is the gradient of E[cost]; only who gives one knows whether it is that of the bound.
+        rows = [_without_distances(row) if listed[row.name].multi_sample_bound else row for row in rows]
     norm = _norm(truth.sample)
     return Report(tuple(rows), truth.description, norm, len(truth.sample.mean), draws, resolution)
 
@@ -131,9 +138,7 @@ def _quality(
     return Quality(
         name=name,
         claims_unbiased=estimator.unbiased,
-        verdict="other objective"
-        if estimator.multi_sample_bound
-        else _verdict(bias, limit, resolution * _norm(truth.sample).value),
+        verdict=_verdict(bias, limit, resolution * _norm(truth.sample).value),
         bias=_root(bias.squared),
         bias_squared=bias.squared,
         bias_limit=limit,
@@ -145,6 +150,15 @@ def _quality(
         seconds=effort.seconds,
         draws=sample.count,
     )
+
+
+def _without_distances(row: Quality) -> Quality:
+    """What can be said of a gradient that is not that of E[cost]: nothing about its distance from that one."""
+    unknown = Estimate(math.nan, math.nan)
+    return dataclasses.replace(
+        row, verdict="other objective", bias=unknown, bias_squared=unknown, bias_limit=math.nan,
+        mean_squared_error=unknown, cosine=unknown,
+    )  # fmt: skip
 
 
 def _verdict(bias: Bias, limit: float, noticed: float) -> Verdict:

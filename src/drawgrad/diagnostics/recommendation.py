@@ -185,6 +185,12 @@ def recommend(
     if estimators is None:
         estimators = candidates(cost, q, samples=max(2, int(budget)) if unit == "evaluations" else 2)
     listed = named(estimators)
+    bounds = [name for name, estimator in listed.items() if estimator.multi_sample_bound]
+    if bounds and not isinstance(reference, Tensor):
+        raise ValueError(
+            f"estimators must be of the gradient of E[cost] to be ranked together, but {bounds[0]} is of that of a "
+            "multi-sample bound; leave it out, or give the exact gradient of the bound as reference"
+        )
     report = compare(listed, cost, q, draws=draws, reference=reference, generator=generator)
     places = [_place(listed[row.name], row, budget, unit) for row in report.rows]
     ranking = sorted((place for place in places if place.gradients >= 1), key=_order)

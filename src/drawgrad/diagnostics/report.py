@@ -25,7 +25,7 @@ class Quality:
         name: what it is called.
         claims_unbiased: what it says of itself.
         verdict: whether a bias was seen, was not seen although it would have been, or could not have been seen; "other
-            objective" if the gradient is that of a multi-sample bound, so that all distances are from another gradient.
+            objective" if the gradient is that of a multi-sample bound: then bias, error and cosine are NaN.
         bias: distance of the mean gradient from the exact one.
         bias_squared: its square, estimated without bias, so it may be negative.
         bias_limit: what the bias stays below with a probability of 99 %.
@@ -106,11 +106,13 @@ class Report:
     def note(self) -> str:
         """What the table refers to, in words."""
         about = "" if self.reference_norm.error == 0 else f", off by about {significant(self.reference_norm.error)}"
+        others = [row.name for row in self.rows if row.verdict == "other objective"]
+        bound = f"\nOther objective: {', '.join(others)} has the gradient of a multi-sample bound." if others else ""
         return (
             f"{self.draws} gradients of each, for {self.parameters} parameters.\n"
             f"Reference: {self.reference}, of length {significant(self.reference_norm.value)}{about}.\n"
             f"Bias: none seen = smaller than the bound in brackets (99 %), which is at most {self.resolution:.0%} of "
-            "that length; ? = it may be larger, draw more."
+            f"that length; ? = it may be larger, draw more.{bound}"
         )
 
 
@@ -130,8 +132,10 @@ def _cells(row: Quality) -> Iterable[str]:
     yield row.name
     yield _bias(row)
     yield str(row.variance)
-    yield str(row.mean_squared_error)
-    yield str(row.cosine)
+    if row.verdict == "other objective":
+        yield from ("-", "-")
+    else:
+        yield from (str(row.mean_squared_error), str(row.cosine))
     yield significant(row.signal_to_noise)
     yield str(row.evaluations)
     yield duration(row.seconds)
