@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import torch
+
 from benchmarks._record import RESULTS, Measurement, write
 from drawgrad.studies.polynomial import ESTIMATORS, POWERS, RUNS, STEPS, train_polynomial
 
@@ -40,4 +42,6 @@ def main(steps: int = STEPS, runs: int = RUNS, folder: Path = RESULTS) -> Path:
 
 
 if __name__ == "__main__":
+    # Threads would wait for each other longer than they work.
+    torch.set_num_threads(1)
     main()

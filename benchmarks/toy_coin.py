@@ -5,6 +5,7 @@ Run: ``python -m benchmarks.toy_coin``
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def main(steps: tuple[int, ...] = STEPS, runs: int = RUNS, folder: Path = RESULT
     start = time.perf_counter()
     cells = []
     for name, contestant in contestants((1, runs)).items():
-        curves = train_toy(contestant, (TARGET,), steps=max(steps), runs=runs)[TARGET]
+        every = math.gcd(*steps)
+        curves = train_toy(contestant, (TARGET,), steps=max(steps), runs=runs, every=every)[TARGET]
         for count in steps:
             done = over_runs(curves.after(count))
             cells.append(Measurement(name, f"{count} steps", done.value, done.error, "", runs))

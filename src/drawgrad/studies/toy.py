@@ -81,8 +81,7 @@ class ToyCurves:
 
     def after(self, step: int) -> Float[Tensor, "runs"]:
         """The progress after a step at which was looked."""
-        (look,) = (self.steps == step).nonzero()[0].tolist()
-        return self.progress[look]
+        return self.progress[self.steps.tolist().index(step)]
 
 
 def train_toy(
