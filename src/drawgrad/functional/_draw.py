@@ -37,7 +37,8 @@ def is_plain() -> bool:
     """Whether plain operations of torch are wanted, see :func:`call`."""
     if not torch.compiler.is_compiling():
         return False
-    return torch.compiler.is_exporting() or torch._C._are_functorch_transforms_active()
+    # Not is_exporting(), which torch 2.11 takes for true in all code that it compiles.
+    return torch.compiler._is_exporting_flag or torch._C._are_functorch_transforms_active()
 
 
 def draw_seed(generator: torch.Generator | None, seed: int | Tensor | None, device: torch.device) -> Tensor:
