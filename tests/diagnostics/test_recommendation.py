@@ -115,7 +115,7 @@ class TestRanking:
     def test_that_cannot_be_told_apart_says_so(self) -> None:
         found = recommended(estimators=[SlopeAnnealedStraightThrough(), StraightThrough()], draws=50)
         assert isinstance(found.best, StraightThrough)
-        assert found.reason.endswith("which the measurement does not tell apart.")
+        assert ", which the measurement does not tell apart" in found.reason
 
     def test_puts_what_is_not_finite_last(self) -> None:
         def cost(z: Tensor) -> Tensor:
@@ -125,6 +125,14 @@ class TestRanking:
         found = recommended(cost, estimators=[GumbelSoftmax(), Darn()], draws=50)
         assert [place.quality.name for place in found.ranking] == ["Darn", "GumbelSoftmax(tau=1)"]
         assert math.isnan(found.ranking[1].mean_squared_error.value)
+
+    def test_that_is_no_better_than_zero_says_so(self) -> None:
+        pair: list[Estimator] = [Reinforce(), LeaveOneOut()]
+        few = recommended(lambda z: 10 + linear(z), estimators=pair, evaluations=2, draws=400)
+        assert few.reason.endswith("so the budget is too small.")
+        assert f"a gradient of zero has less, {few.report.reference_norm.value**2:.3g}" in few.reason
+        many = recommended(lambda z: 10 + linear(z), estimators=pair, evaluations=1000, draws=400)
+        assert "gradient of zero" not in many.reason
 
     def test_by_time(self) -> None:
         found = recommended(estimators=[ReinMax(), StraightThrough()], seconds=10.0, draws=50)
@@ -152,6 +160,11 @@ class TestMistakes:
     def test_of_the_budget(self, options: dict[str, object], message: str) -> None:
         with pytest.raises(ValueError, match=message):
             recommended(draws=10, **options)
+
+    @pytest.mark.parametrize("budget", ["10", True])
+    def test_of_a_budget_that_is_no_number(self, budget: object) -> None:
+        with pytest.raises(TypeError, match="evaluations must be a number, but it is"):
+            recommended(evaluations=budget, draws=10)
 
     def test_of_another_objective(self) -> None:
         with pytest.raises(ValueError, match=r"but Vimco is of that of a multi-sample bound; leave it out"):

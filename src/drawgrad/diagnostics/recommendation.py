@@ -145,7 +145,8 @@ def recommend(
     .. math:: \mathrm{MSE} = \mathrm{bias}^2 + \mathrm{variance} \cdot \frac{c}{B}
 
     where B is the budget of a training step and c what one gradient takes of it: B/c gradients are averaged. Of two
-    that are alike to three digits, the one with the shorter name comes first.
+    that are alike to three digits, the one with the shorter name comes first. The reason says so if even the best is
+    further from the exact gradient than zero is.
 
     Args:
         cost: maps samples ``z`` of shape ``(samples, *batch, *event)`` to costs ``(samples, *lead)``.
@@ -161,8 +162,9 @@ def recommend(
         The ranking and the reason; ``print`` shows both.
 
     Raises:
-        ValueError: if both budgets are given, if the budget pays for no estimator, or as
-            :func:`~drawgrad.diagnostics.compare` does.
+        TypeError: if a budget is no number, or as :func:`~drawgrad.diagnostics.compare` does.
+        ValueError: if both budgets are given, if the budget pays for no estimator, if one is of a multi-sample bound,
+            or as :func:`~drawgrad.diagnostics.compare` does.
 
     Example:
         >>> from torch.distributions import OneHotCategorical
@@ -178,6 +180,8 @@ def recommend(
     budget = 10.0 if evaluations is None and seconds is None else evaluations if seconds is None else seconds
     unit: Literal["evaluations", "seconds"] = "evaluations" if seconds is None else "seconds"
     assert budget is not None
+    if isinstance(budget, bool) or not isinstance(budget, int | float):
+        raise TypeError(f"{unit} must be a number, but it is {budget!r}; give what a training step may take")
     if not 0 < budget < math.inf:
         raise ValueError(
             f"{unit} must be positive and finite, but it is {budget!r}; give what a training step may take"
@@ -200,7 +204,11 @@ def recommend(
             f"{unit} must pay for one gradient at least, but it is {budget:g}, and the cheapest takes {least:.3g}; "
             "raise the budget"
         )
-    return Recommendation(tuple(ranking), budget, unit, _reason(ranking, _words(budget, unit)), report)
+    reason = _reason(ranking, _words(budget, unit))
+    zero = report.reference_norm.value**2
+    if ranking[0].mean_squared_error.value > zero:
+        reason = f"{reason[:-1]}; but a gradient of zero has less, {significant(zero)}, so the budget is too small."
+    return Recommendation(tuple(ranking), budget, unit, reason, report)
 
 
 def _at_temperatures(estimator: Estimator, temperatures: Sequence[float]) -> list[Estimator]:

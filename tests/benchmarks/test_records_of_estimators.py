@@ -1,0 +1,75 @@
+"""The scripts that write records of estimators, at tiny sizes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from benchmarks import estimator_cost, polynomial_programme, toy_coin
+from benchmarks._record import RESULTS, Measurement, read
+from benchmarks.estimator_cost import Size
+from drawgrad.estimators import ESTIMATORS
+from drawgrad.studies.polynomial import ESTIMATORS as POLYNOMIAL
+
+
+class TestEstimatorCost:
+    def test_has_a_row_for_every_discrete_estimator(self, tmp_path: Path) -> None:
+        record = read(estimator_cost.main(Size(3, 2, 3, 5), repeats=2, folder=tmp_path))
+        times = {cell.case: cell for cell in record.measurements if cell.quantity == "time"}
+        assert {case.removesuffix(" (binary)") for case in times} == set(ESTIMATORS) - {"Pathwise"}
+        assert {case for case in times if case.endswith(" (binary)")} == {"Arm (binary)", "DisArm (binary)"}
+        assert all(cell.value > 0 and cell.unit == "ms" for cell in times.values())
+
+    def test_counts_evaluations(self) -> None:
+        cells = estimator_cost.measure(Size(2, 2, 3, 4), repeats=2)
+        found = {cell.case: cell.value for cell in cells if cell.quantity == "evaluations"}
+        assert (found["Exact"], found["ReinMax"], found["DisArm (binary)"]) == (9, 1, 2)
+
+    def test_leaves_out_an_enumeration_that_is_too_large(self) -> None:
+        assert "Exact" not in {cell.case for cell in estimator_cost.measure(Size(1, 17, 2, 2), repeats=2)}
+
+
+def test_the_record_of_the_coin(tmp_path: Path) -> None:
+    record = read(toy_coin.main(steps=(2, 5), runs=3, folder=tmp_path))
+    assert {cell.quantity for cell in record.measurements} == {"2 steps", "5 steps"}
+    assert {"REINFORCE", "REBAR", "RELAX"} <= {cell.case for cell in record.measurements}
+    assert all(cell.samples == 3 for cell in record.measurements)
+
+
+def test_the_record_of_the_polynomial_programme(tmp_path: Path) -> None:
+    record = read(polynomial_programme.main(steps=2, runs=2, folder=tmp_path))
+    assert {cell.case for cell in record.measurements} == {*POLYNOMIAL, "optimum"}
+    (optimum,) = (c.value for c in record.measurements if (c.case, c.quantity) == ("optimum", "p = 2"))
+    assert optimum == pytest.approx(0.2025)
+
+
+class TestCommittedRecords:
+    """What README says of them."""
+
+    @staticmethod
+    def cells(name: str) -> dict[tuple[str, str], Measurement]:
+        return {(cell.case, cell.quantity): cell for cell in read(RESULTS / f"{name}.json").measurements}
+
+    def test_relax_reaches_the_optimum_of_the_coin_and_reinforce_does_not(self) -> None:
+        cells = self.cells("toy-coin")
+        for name, low, high in (
+            ("REINFORCE", 0.0, 0.5),
+            ("REBAR", 0.0, 0.5),
+            ("RELAX", 0.85, 1.0),
+            ("REBAR, linear cost", 0.95, 1.0),
+            ("DisARM", 0.99, 1.0),
+        ):
+            cell = cells[name, "10000 steps"]
+            assert low < cell.value - 3 * cell.spread < cell.value + 3 * cell.spread < high
+
+    @pytest.mark.parametrize("power", ["p = 1.5", "p = 2", "p = 3"])
+    def test_reinmax_beats_straight_through_and_its_gumbel_softmax(self, power: str) -> None:
+        cells = self.cells("polynomial-programme")
+        best = cells["ReinMax", power]
+        assert best.samples == 10
+        for name in ("straight-through", "ST Gumbel-Softmax"):
+            other = cells[name, power]
+            assert other.value - best.value > 100 * math.hypot(other.spread, best.spread) > 0
+        assert cells["optimum", power].value < cells["exact gradient", power].value < best.value
