@@ -13,7 +13,7 @@ import statistics
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ __all__ = ["RESULTS", "Measurement", "Record", "describe_device", "median_of", "
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 PACKAGES = ("torch", "numba", "drawgrad")
+MEASURED = ("src", "benchmarks")
+"""Folders whose changes make a run another one than its commit says."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,13 @@ def write(
     command: str,
     seconds: float,
     device: str = "cpu",
+    packages: Sequence[str] = PACKAGES,
+    commit: str | None = None,
     folder: Path = RESULTS,
 ) -> Path:
     """Write ``<name>.json`` into ``folder``, with commit, date, versions and device of this run.
+
+    A file of that name is replaced in one step: whoever reads it, or is stopped, finds the old one or the new one.
 
     Args:
         name: the file's name without its ending, lower case with hyphens.
@@ -100,6 +106,8 @@ def write(
         command: the command line that repeats the run.
         seconds: wall time of the run.
         device: torch device that was measured.
+        packages: whose versions matter.
+        commit: the commit of the source, for a copy of it without its history; git is asked if None.
         folder: where the file goes.
 
     Returns:
@@ -113,16 +121,17 @@ def write(
         command=command,
         seconds=round(seconds, 1),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        commit=_git("rev-parse", "--short=10", "HEAD"),
-        clean=not _git("status", "--porcelain", "--untracked-files=no", "--", "src", "benchmarks"),
+        commit=commit or _git("rev-parse", "--short=10", "HEAD") or "unknown",
+        clean=commit is not None or _git("status", "--porcelain", "--untracked-files=no", "--", *MEASURED) == "",
         device=describe_device(device),
         threads=torch.get_num_threads(),
-        versions={"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
+        versions={"python": platform.python_version(), **{package: _version(package) for package in packages}},
     )
     _check(record)
     path = folder / f"{name}.json"
-    path.write_text(json.dumps(asdict(record), indent=2, allow_nan=False) + "\n")
-    return path
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(asdict(record), indent=2, allow_nan=False) + "\n")
+    return part.replace(path)
 
 
 def read(path: Path) -> Record:
@@ -172,5 +181,17 @@ def _vector_unit() -> str:
     return platform.machine()
 
 
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+def _git(*arguments: str) -> str | None:
+    """What git answers; None where there is no git, or no history to ask it about."""
+    try:
+        run = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return None
+    return run.stdout.strip()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

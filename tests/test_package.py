@@ -116,5 +116,17 @@ def test_the_version_is_that_of_the_changelog() -> None:
     assert ("## [Unreleased]" if "dev" in drawgrad.__version__ else f"## [{released}]") in changelog
 
 
+def test_a_copy_of_the_source_on_the_path_works_without_being_installed() -> None:
+    hidden = (
+        "import importlib.metadata as metadata, torch\n"
+        "def version(name): raise metadata.PackageNotFoundError(name)\n"
+        "metadata.version = version\n"
+        "import drawgrad\n"
+        "print(drawgrad.__version__)"
+    )
+    run = subprocess.run([sys.executable, "-c", hidden], check=True, capture_output=True, text=True)
+    assert run.stdout.strip() == "0+unknown"
+
+
 def test_types_are_shipped() -> None:
     assert (SOURCE / "py.typed").is_file()

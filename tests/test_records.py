@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from benchmarks import _record
 from benchmarks._record import RESULTS, Measurement, Record, median_of, read, write
 from tools.render_readme import main, number, render
 
@@ -44,6 +48,14 @@ class TestRecord:
         assert (record.name, record.seconds) == ("speed-of-light", 1.2)
         assert record.device.partition(" cores, ")[0].isdigit()
         assert set(record.versions) == {"python", "torch", "numba", "drawgrad"}
+
+    def test_a_copy_of_the_source_has_no_history_and_is_not_installed(self, tmp_path: Path) -> None:
+        with (
+            mock.patch.object(subprocess, "run", side_effect=FileNotFoundError("git")),
+            mock.patch.object(_record, "version", side_effect=PackageNotFoundError("drawgrad")),
+        ):
+            record = read(write("name", "Title", CELLS, spread="", command="", seconds=1.0, folder=tmp_path))
+        assert (record.commit, record.clean, record.versions["drawgrad"]) == ("unknown", False, "not installed")
 
     def test_a_median_comes_with_half_its_interquartile_range(self) -> None:
         assert (CELLS[0].value, CELLS[0].spread, CELLS[0].samples) == (5.0, 1.0, 5)

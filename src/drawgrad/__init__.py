@@ -11,7 +11,7 @@ tensor([1., 1.])
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["__version__", "diagnostics", "distributions", "estimators", "functional", "schedules", "studies"]
 
-__version__ = version("drawgrad")
+try:
+    __version__ = version("drawgrad")
+except PackageNotFoundError:  # A copy of the source on the path, not installed.
+    __version__ = "0+unknown"
 
 
 def __getattr__(name: str) -> ModuleType:

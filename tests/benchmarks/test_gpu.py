@@ -1,7 +1,8 @@
-"""The script for a machine with a GPU, as far as it goes without one: at tiny sizes, on the CPU, with a clock of paper."""
+"""The script for a machine with a GPU, as far as it goes without one: tiny, on the CPU, with a clock of paper."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -71,8 +72,8 @@ class TestComparison:
 @pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
 def test_samplers_have_a_row_for_every_shape_dtype_and_kind(backward: bool) -> None:
     cells = [cell for case in samplers(_bench(Paper()), ((5, 3), (2, 4)), backward=backward) for cell in case]
-    kinds = {f"{shape}, {dtype}, {kind}"
-             for shape in ("5 x 3", "2 x 4") for dtype in ("float32", "bfloat16") for kind in ("soft", "hard")}  # fmt: skip
+    sides = itertools.product(("5 x 3", "2 x 4"), ("float32", "bfloat16"), ("soft", "hard"))
+    kinds = {", ".join(side) for side in sides}
     assert {cell.case for cell in cells} == kinds
     for case in kinds:
         found = {cell.quantity: cell for cell in cells if cell.case == case}
