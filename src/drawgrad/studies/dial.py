@@ -131,7 +131,8 @@ def dial(*, seed: int = 0, draws: int = DRAWS) -> Exhibit:
 
 def _draw(figure: Figure, found: Dial) -> None:
     figure.suptitle(
-        "Black: mean squared error of one gradient and of the average of 10 and 100; ▼ at the best temperature",
+        "Black: mean squared error of one gradient, and of the average of 10 and 100 (dashed, dotted); ▼ at the best "
+        "temperature.\nPale red: no bias seen, with 99 % it is below this.",
         x=0.01, ha="left", fontsize=9,
     )  # fmt: skip
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
@@ -153,9 +154,13 @@ def _panel(axes: Axes, name: str, by_tau: dict[float, Quality], found: Dial) -> 
     taus = list(by_tau)
     bias = [row.bias_squared for row in by_tau.values()]
     variance = [row.variance for row in by_tau.values()]
-    seen = [(tau, b) for tau, b in zip(taus, bias, strict=True) if by_tau[tau].verdict == "biased"]
-    axes.errorbar([tau for tau, _ in seen], [b.value for _, b in seen], yerr=[b.error for _, b in seen],
-                  color=BIAS, marker="D", ms=3, lw=1.3)  # fmt: skip
+    # Where no bias was seen the line has a gap, with the limit that the bias stays below.
+    seen = [row.verdict == "biased" for row in by_tau.values()]
+    values = [b.value if yes else math.nan for b, yes in zip(bias, seen, strict=True)]
+    axes.errorbar(taus, values, yerr=[b.error for b in bias], color=BIAS, marker="D", ms=3, lw=1.3)
+    limits = [(tau, row.bias_limit**2) for tau, row in by_tau.items() if row.verdict != "biased"]
+    axes.plot([tau for tau, _ in limits], [limit for _, limit in limits], color=BIAS, marker="v", ms=4, ls="none",
+              alpha=0.4)  # fmt: skip
     axes.errorbar(taus, [v.value for v in variance], yerr=[v.error for v in variance], color=VARIANCE, marker="o", ms=3,
                   lw=1.3)  # fmt: skip
     for samples, style in zip(SAMPLES, ("-", (0, (5, 2)), (0, (1.5, 1.5))), strict=True):

@@ -47,10 +47,10 @@ def toy(
     rows = [(name, *(_cell(over_runs(curves.after(steps))) for curves in of.values())) for name, of in found.items()]
     note = (
         f"How much of the way from a fair coin's cost to the least cost is done after {steps} steps: mean and standard "
-        f"error of {runs} runs; 1 is the optimum, below 0 the coin prefers the dearer side. One sample a step (two for "
-        "DisARM), Adam with rate 0.01 for the logit and for what an estimator learns, as published. REBAR relaxes the "
-        "cost, and a cost of nearly zero half way between the sides takes no noise away; the linear cost b (1 - 2t) + "
-        "t^2 is the same for both sides."
+        f"error of {runs} runs, errors that round to zero left out; 1 is the optimum, below 0 the coin prefers the "
+        "dearer side. One sample a step (two for DisARM), Adam with rate 0.01 for the logit and for what an estimator "
+        "learns, as published. REBAR relaxes the cost, and a cost of nearly zero half way between the sides takes no "
+        "noise away; the linear cost b (1 - 2t) + t^2 is the same for both sides."
     )
     data = {
         f"{target:g}": {
@@ -68,7 +68,8 @@ def toy(
 
 
 def _cell(found: Estimate) -> str:
-    return f"{found.value:.3f} ± {found.error:.3f}"
+    error = f"{found.error:.3f}"
+    return f"{found.value:.3f}" if float(error) == 0 else f"{found.value:.3f} ± {error}"
 
 
 def _draw(figure: Figure, found: dict[str, dict[float, ToyCurves]], targets: Sequence[float]) -> None:
