@@ -6,29 +6,46 @@ The interpreter runs kernels that no compiler would take, so this is the other h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 import torch
-from torch import Tensor
-from triton import compile as compile_kernel
 from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
+from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
 from drawgrad.kernels import gpu
-from drawgrad.kernels.gpu import linear
+from drawgrad.kernels.gpu import linear, rows
+from drawgrad.kernels.gpu.tiles import NARROW, Tiling
 from tests.kernels.gpu.machine import INTERPRETED, seeds
 
 pytestmark = pytest.mark.skipif(INTERPRETED, reason="nothing is compiled in the interpreter")
 
-POINTERS = {torch.float32: "*fp32", torch.float16: "*fp16", torch.bfloat16: "*bf16", torch.int64: "*i64"}
 CAPABILITIES = [80, 90]
 WARP = 32
 SHARED_MEMORY = {80: 163 * 1024, 90: 227 * 1024}
 """Bytes that a program can have on the GPUs of the capability."""
+LAUNCH = JITFunction.run
+
+
+@dataclass(frozen=True)
+class Absent:
+    """The driver of a GPU that is not there, as far as a launch asks it before it has machine code."""
+
+    capability: int
+
+    def get_current_device(self) -> int:
+        return 1000 + self.capability  # What is compiled is kept for each device.
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+    def get_current_target(self) -> GPUTarget:
+        return GPUTarget("cuda", self.capability, WARP)
 
 
 @pytest.fixture(autouse=True)
@@ -36,37 +53,16 @@ def _fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
 
 
-def _launches(call: Callable[[], object]) -> list[tuple[JITFunction, dict[str, Any]]]:
-    """The kernels that a call would launch, with their arguments."""
-    launched: list[tuple[JITFunction, dict[str, Any]]] = []
+def _compiled(call: Callable[[], object], capability: int) -> list[tuple[str, Any]]:
+    """Names and machine code of the kernels that a call launches, which is stopped before it reaches the GPU."""
+    launched: list[tuple[str, Any]] = []
 
-    def record(function: JITFunction, *_: object, grid: object, warmup: bool, **arguments: Any) -> None:
-        launched.append((function, arguments))
+    def compile_only(function: JITFunction, *arguments: Any, warmup: bool, **options: Any) -> None:
+        launched.append((function.__name__, LAUNCH(function, *arguments, warmup=True, **options)))
 
-    with mock.patch.object(JITFunction, "run", record):
+    with mock.patch.object(JITFunction, "run", compile_only), mock.patch.object(driver, "_active", Absent(capability)):
         call()
     return launched
-
-
-def _compiled(function: JITFunction, arguments: dict[str, Any], capability: int) -> Any:
-    """What Triton would compile for a launch: constants, pointers to aligned memory, and integers by kind."""
-    signature, constants, facts = {}, {}, {}
-    options = {name: arguments[name] for name in ("num_warps", "num_stages") if name in arguments}
-    for position, parameter in enumerate(function.params):
-        value = arguments.get(parameter.name)
-        specialised = not parameter.do_not_specialize
-        if isinstance(value, Tensor):
-            signature[parameter.name] = POINTERS[value.dtype]
-            facts[(position,)] = [["tt.divisibility", 16]]
-        elif parameter.is_constexpr or value is None or (value == 1 and specialised):
-            signature[parameter.name] = "constexpr"
-            constants[(position,)] = value
-        else:
-            signature[parameter.name] = "i32" if -(2**31) <= value < 2**31 else "i64"
-            if value % 16 == 0 and specialised:
-                facts[(position,)] = [["tt.divisibility", 16]]
-    source = ASTSource(fn=function, signature=signature, constexprs=constants, attrs=facts)
-    return compile_kernel(source, target=GPUTarget("cuda", capability, WARP), options=options)
 
 
 def _calls(shape: tuple[int, int, int], dtype: torch.dtype, class_offset: int) -> Iterator[Callable[[], object]]:
@@ -95,31 +91,40 @@ def test_kernels_of_rows_compile(
 ) -> None:
     names = set()
     for call in _calls(shape, dtype, class_offset):
-        for function, arguments in _launches(call):
-            assert _compiled(function, arguments, capability).asm["cubin"]
-            names.add(function.__name__)
+        for name, kernel in _compiled(call, capability):
+            assert kernel.metadata.target.arch == capability
+            assert kernel.asm["cubin"]
+            names.add(name)
     expected = {"gumbel_softmax", "gumbel_max", "one_hot", "softmax_vjp", "_binary", "_noise"}
     assert names == expected | ({"reduce_parts"} if shape[2] > 40_000 else set())
 
 
 @pytest.mark.parametrize("capability", CAPABILITIES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("rows", [1, 200])
-def test_the_fused_linear_layer_compiles_to_matrix_units(rows: int, dtype: torch.dtype, capability: int) -> None:
-    hidden, weight, bias = (torch.zeros(shape, dtype=dtype) for shape in ((rows, 512), (1000, 512), (1000,)))
+@pytest.mark.parametrize("count", [1, 200])
+def test_the_fused_linear_layer_compiles_to_matrix_units(count: int, dtype: torch.dtype, capability: int) -> None:
+    hidden, weight, bias = (torch.zeros(shape, dtype=dtype) for shape in ((count, 512), (1000, 512), (1000,)))
     precision = "tf32x3" if dtype == torch.float32 else "ieee"
     with mock.patch.object(linear, "_precision", return_value=precision):
-        launched = _launches(lambda: gpu.linear_winner(hidden, weight, bias, torch.tensor(1.0), seeds(1), 0, 0))
-    ((function, arguments),) = launched
-    compiled = _compiled(function, arguments, capability)
-    assert "mma" in compiled.asm["ptx"]
-    assert "cp.async" in compiled.asm["ptx"]
-    assert compiled.metadata.shared <= SHARED_MEMORY[capability]
+        ((_, kernel),) = _compiled(
+            lambda: gpu.linear_winner(hidden, weight, bias, torch.tensor(1.0), seeds(1), 0, 0), capability
+        )
+    assert "mma" in kernel.asm["ptx"]
+    assert "cp.async" in kernel.asm["ptx"]
+    assert kernel.metadata.shared <= SHARED_MEMORY[capability]
 
 
 @pytest.mark.parametrize(("classes", "wide"), [(1000, True), (1001, False)])
 def test_rows_that_begin_aligned_are_read_in_vectors(classes: int, wide: bool) -> None:
-    logits = torch.zeros(1, 500, classes)
-    launched = _launches(lambda: gpu.gumbel_softmax(logits, torch.tensor(1.0), seeds(1), 0, 0, False))
-    ((function, arguments),) = launched
-    assert ("ld.global.v4" in _compiled(function, arguments, 90).asm["ptx"]) == wide
+    draw = partial(gpu.gumbel_softmax, torch.zeros(1, 500, classes), torch.tensor(1.0), seeds(1), 0, 0, False)
+    ((_, kernel),) = _compiled(draw, 90)
+    assert ("ld.global.v4" in kernel.asm["ptx"]) == wide
+
+
+def test_an_argument_that_a_kernel_does_not_take_is_refused() -> None:
+    """The interpreter would pass over it, and the first launch on a GPU would fail."""
+    sample, winner = torch.zeros(1, 3, 5), torch.zeros(1, 3, dtype=torch.int64)
+    run = partial(Tiling.of(sample, 0, NARROW).run, rows.one_hot, sample=sample, winner=winner)
+    assert len(_compiled(run, 90)) == 1
+    with pytest.raises(KeyError, match="dots"):
+        _compiled(partial(run, dots=sample), 90)

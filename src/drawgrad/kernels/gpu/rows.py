@@ -22,7 +22,6 @@ __all__ = ["gumbel_max", "gumbel_softmax", "one_hot", "pack", "reduce_parts", "s
 
 LOG2_E: tl.constexpr = tl.constexpr(math.log2(math.e))
 MINUS_INFINITY: tl.constexpr = tl.constexpr(-math.inf)
-NAN: tl.constexpr = tl.constexpr(math.nan)
 MAGNITUDE: tl.constexpr = tl.constexpr(0x7FFFFFFF)
 NAN_KEY: tl.constexpr = tl.constexpr(0x7FFFFFFF)
 NOTHING_KEY: tl.constexpr = tl.constexpr(-0x7F800001)
@@ -118,6 +117,7 @@ def gumbel_softmax(
     tau,
     tops,
     totals,
+    dots,
     tau_stride,
     parts,
     rows,
@@ -138,7 +138,7 @@ def gumbel_softmax(
     scores = tl.load(logits + at, mask=exists, other=MINUS_INFINITY).to(tl.float32) + gumbel(word)
     scale = LOG2_E / tl.load(tau + number * tau_stride, mask=row < rows, other=1.0)
     if SPLIT:
-        top, total, _ = _combine(tops, totals, totals, number * parts, parts, scale, False)
+        top, total, _ = _combine(tops, totals, dots, number * parts, parts, scale, False)
         weights = _exponentials(scores, top, scale)
     else:
         weights = _exponentials(scores, tl.max(scores, 1, keep_dims=True), scale)
@@ -249,4 +249,6 @@ def one_hot(
     packed = tl.load(winner + number, mask=row < rows, other=0)
     key = packed >> 32
     chosen = (k == (packed & WORD) ^ WORD) & (key != NOTHING_KEY)
-    tl.store(sample + at, tl.where(key == NAN_KEY, NAN, tl.where(chosen, 1.0, 0.0)), mask=exists)
+    # Not a global constant: Triton checks that those have not changed, and NaN is never equal to itself.
+    nan = float("nan")
+    tl.store(sample + at, tl.where(key == NAN_KEY, nan, tl.where(chosen, 1.0, 0.0)), mask=exists)
