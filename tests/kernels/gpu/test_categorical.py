@@ -164,6 +164,8 @@ def test_strided_and_expanded_input() -> None:
     grad = torch.ones((), device=DEVICE).expand(1, 3, 5)
     taus = tau.expand(1, 3, 1)
     assert torch.equal(gpu.softmax_vjp(grad, plain, taus), gpu.softmax_vjp(grad.contiguous(), plain, tau))
+    groups, repeated = device.expand(4, 3, 5), seed.expand(4)
+    assert torch.equal(gpu.gumbel_softmax(groups, tau, repeated, 0, 0, False), plain.expand(4, 3, 5))
 
 
 def test_float64_is_left_to_the_reference() -> None:

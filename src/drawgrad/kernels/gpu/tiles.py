@@ -174,6 +174,9 @@ class Tiling:
         """Run a kernel on all tiles; the arguments that describe the tiles are added."""
         if "seeds" in arguments:
             arguments["block_offset"] = self.class_offset // WORDS
+        if arguments.get("seeds") is not None:
+            # The groups of a mapped call may share one seed, which is then expanded.
+            arguments["seeds"] = arguments["seeds"].contiguous()
         align = math.gcd(self.classes, WIDEST)
         warps = self.tile_rows * self.block // (ELEMENTS_OF_THREAD * THREADS)
         programs = self.groups * triton.cdiv(self.rows, self.tile_rows) * self.parts
