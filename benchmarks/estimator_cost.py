@@ -2,7 +2,8 @@
 
 The code is 100 x 20 categorical variables with 10 classes, or 100 x 200 binary ones for estimators that take no others;
 the cost of a sample is a linear layer from 200 numbers to 784 pixels and their negative log-likelihood. Timed are the
-call and the backward pass, to the logits, the decoder and what the estimator learns.
+call and the backward pass, to the logits, the decoder and what the estimator learns, on one thread: two that wait for
+each other at every small operation would time what else runs on the machine.
 
 Run: ``python -m benchmarks.estimator_cost``
 """
@@ -154,4 +155,5 @@ def main(size: Size | None = None, repeats: int = REPEATS, folder: Path = RESULT
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     main()
