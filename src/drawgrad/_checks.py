@@ -10,10 +10,12 @@ from numbers import Integral, Real
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 __all__ = [
     "check_count",
     "check_dim",
+    "check_distribution",
     "check_flag",
     "check_floating",
     "check_mask",
@@ -78,6 +80,15 @@ def check_nonnegative(value: float, name: str) -> None:
         )
     if not (value >= 0 and math.isfinite(value)):
         raise ValueError(f"{name} must be finite and not negative, but it is {value!r}; give a number from 0 on")
+
+
+def check_distribution(q: Distribution) -> None:
+    """Refuse anything but an object of torch.distributions."""
+    if not isinstance(q, Distribution):
+        what = f"the class {q.__name__}" if isinstance(q, type) else f"a {type(q).__name__}"
+        raise TypeError(
+            f"q must be a distribution, but it is {what}; make one, such as OneHotCategorical(logits=logits)"
+        )
 
 
 def check_dim(dim: int, tensor: Tensor, name: str) -> None:

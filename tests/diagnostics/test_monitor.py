@@ -296,6 +296,29 @@ class TestFigures:
         assert monitor.figures["spread"] == pytest.approx(0.25)
         assert monitor.figures["tau"] == 1.0
 
+    def test_of_the_gradient_are_read_once_from_logits_that_are_a_parameter(self) -> None:
+        logits = torch.zeros(4, requires_grad=True)
+        records = Records()
+        monitor = Monitor(records, every=2)
+        for step in range(6):
+            q = Bernoulli(logits=logits)
+            assert q.logits is logits
+            monitor.observe(step, q)
+            if step != 2:  # A step that is given up, as by mixed precision.
+                (q.logits * (step + 1)).sum().backward()
+        seen = [(value, step) for tag, value, step in records.rows if tag == "monitor/gradient"]
+        assert seen == [(1.0, 0), (4.0, 2), (5.0, 4)]
+
+    def test_of_the_gradient_of_a_look_that_another_one_followed_are_left_out(self) -> None:
+        logits = torch.zeros(4, requires_grad=True)
+        records = Records()
+        monitor = Monitor(records, every=1)
+        for step in range(3):
+            q = Bernoulli(logits=logits)
+            monitor.observe(step, q)
+        q.logits.sum().backward()
+        assert [step for tag, _, step in records.rows if tag == "monitor/gradient"] == [2]
+
     def test_of_a_continuous_distribution_are_those_of_the_rest(self) -> None:
         figures = self.look(Normal(torch.zeros(3), 1.0), kl=torch.tensor([[0.5, 0.0]]), loss=torch.zeros(()))
         assert figures == {"kl": 0.5, "active": 0.5}
@@ -331,6 +354,13 @@ class TestFigures:
         with torch.no_grad():
             monitor.observe(0, OneHotCategorical(logits=logits), z=torch.zeros(5, 2, 3), tau=1.0)
         assert "gradient" not in monitor.figures
+
+
+def test_mistakes_in_a_look() -> None:
+    with pytest.raises(TypeError, match="q must be a distribution, but it is a Tensor"):
+        Monitor(every=1).observe(0, torch.zeros(3))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"loss must be a tensor, but it is 3.0 \(float\); give it before"):
+        Monitor(every=1).observe(0, loss=3.0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("options", [{"every": 0}, {"patience": 0}, {"every": 1.5}])

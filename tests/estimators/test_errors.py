@@ -20,6 +20,7 @@ from drawgrad.estimators import (
     GumbelSoftmax,
     MuProp,
     Pathwise,
+    Reinforce,
     ReinMax,
     ReinMaxCV,
     StraightThrough,
@@ -120,6 +121,17 @@ class TestDistribution:
         with pytest.raises(TypeError, match=r"take it: .*Pathwise"):
             ReinMax().rsample(Gamma(torch.ones(2), torch.ones(2)))
 
+    @pytest.mark.parametrize(
+        ("q", "what"),
+        [(torch.zeros(3), "a Tensor"), (OneHotCategorical, "the class OneHotCategorical"), (None, "a NoneType")],
+    )
+    def test_that_is_none(self, q: object, what: str) -> None:
+        for cls in (ReinMax, Exact, Pathwise):
+            with pytest.raises(TypeError, match=f"q must be a distribution, but it is {what}; make one"):
+                cls()(total, q)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=f"q must be a distribution, but it is {what}; make one"):
+            ReinMax().rsample(q)  # type: ignore[arg-type]
+
     def test_indices_are_not_one_hot_vectors(self) -> None:
         with pytest.raises(TypeError, match="q is a Categorical"):
             Exact()(lambda z: z, Categorical(logits=torch.zeros(3)))
@@ -160,6 +172,19 @@ class TestOptions:
             ReinMaxCV(control="fresh")  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="limit must be at least 1"):
             Exact(limit=0)
+
+    def test_a_temperature_that_would_learn_nothing(self) -> None:
+        tau = torch.tensor(1.0, requires_grad=True)
+        for cls in (ReinMax, GumbelRao, ReinMaxCV):
+            with pytest.raises(ValueError, match=rf"tau must not require a gradient, because {cls.__name__} has none"):
+                cls(tau=tau)
+        with pytest.raises(ValueError, match="backward_tau must not require a gradient"):
+            DecoupledSTGumbelSoftmax(backward_tau=tau)
+        assert GumbelSoftmax(tau=tau).tau is tau
+
+    def test_a_proposal_that_is_no_function(self) -> None:
+        with pytest.raises(TypeError, match=r"proposal must be a function of q .*a OneHotCategorical; wrap"):
+            Reinforce(proposal=categorical())  # type: ignore[arg-type]
 
     def test_generator_and_seed_together(self) -> None:
         with pytest.raises(ValueError, match="generator and seed are both given"):

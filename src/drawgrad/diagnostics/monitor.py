@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.utils.hooks import RemovableHandle
 
-from drawgrad._checks import check_count
+from drawgrad._checks import check_count, check_distribution
 from drawgrad.diagnostics._figures import (
     choice_figures,
     gradient_figures,
@@ -84,6 +84,7 @@ class Monitor:
         self._recent: deque[tuple[float, float, float]] = deque(maxlen=WINDOW)
         self._first: list[float] | None = None
         self._step = 0
+        self._awaited = 0
 
     def observe(
         self,
@@ -117,6 +118,12 @@ class Monitor:
             return
         if step % self.every:
             return
+        if q is not None:
+            check_distribution(q)
+        if loss is not None and not isinstance(loss, Tensor):
+            raise TypeError(
+                f"loss must be a tensor, but it is {loss!r} ({type(loss).__name__}); give it before .item()"
+            )
         figures: dict[str, float] = {}
         broken = loss is not None and not bool(loss.detach().isfinite().all())
         if tau is not None:
@@ -127,8 +134,7 @@ class Monitor:
             # Minus infinity rules a class out.
             broken |= bool((logits.detach().isnan() | (logits.detach() == math.inf)).any())
             if logits.requires_grad and torch.is_grad_enabled():
-                tau_now = figures.get("tau")
-                logits.register_hook(lambda grad, q=q: self._look_at_gradient(gradient_figures(grad, q), tau_now, step))
+                self._await_gradient(logits, q, figures.get("tau"), step)
         if z is not None:
             figures |= sample_figures(z, q)
         if kl is not None:
@@ -151,6 +157,17 @@ class Monitor:
                 self._look({"soft_in_evaluation": float(is_soft(output))}, self._step)
 
         return module.register_forward_hook(look)
+
+    def _await_gradient(self, logits: Tensor, q: Distribution, tau: float | None, step: int) -> None:
+        """Look at the next gradient of the logits, once: they may be a parameter, which lives longer than a step."""
+        self._awaited = step
+
+        def look(grad: Tensor) -> None:
+            handle.remove()
+            if self._awaited == step:
+                self._look_at_gradient(gradient_figures(grad, q), tau, step)
+
+        handle = logits.register_hook(look)
 
     def _look_at_gradient(self, figures: dict[str, float], tau: float | None, step: int) -> None:
         broken = not math.isfinite(figures["gradient"])

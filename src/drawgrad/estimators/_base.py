@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.distributions import Distribution
 
-from drawgrad._checks import check_count, check_temperature
+from drawgrad._checks import check_count, check_distribution, check_temperature
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.estimators._cost import Cost
 from drawgrad.estimators._discrete import discrete
@@ -92,6 +92,7 @@ class Estimator(ABC):
 
     def check_supported(self, q: Distribution) -> None:
         """Refuse a distribution that this estimator does not take, and name those that take it."""
+        check_distribution(q)
         kinds = kinds_of(q)
         if not self.supports & kinds:
             accepted = " or ".join(words for kind, words in KINDS.items() if kind in self.supports)

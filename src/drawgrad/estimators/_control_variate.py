@@ -94,12 +94,12 @@ class ControlVariateEstimator(StatefulEstimator):
     def _square(self, tied: _Tied, gradient: Tensor, value: Tensor, along: Tensor) -> Tensor:
         """Zeros of shape ``lead`` with the gradient of the squared estimate for the control variate's parameters.
 
-        A draw whose cost is not finite takes no part.
+        A draw whose cost is not finite, or too large for a square, takes no part.
         """
-        usable = sum_variables(gradient, value).isfinite()
+        usable = sum_variables(gradient.square(), value).isfinite()
         of_value, of_slope = tied.adjoint(torch.where(spread(usable, gradient), gradient, 0.0))
         terms = sum_variables(of_value, value) * value + sum_variables(of_slope * along, value)
-        return _Unsigned.apply(gradient_only(2 * terms.mean(0)))
+        return _Unsigned.apply(gradient_only(2 * torch.where(terms.isfinite(), terms, 0.0).mean(0)))
 
     def extra_repr(self) -> str:
         """What the module prints of itself."""

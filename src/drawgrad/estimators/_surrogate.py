@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import torch
@@ -67,6 +67,16 @@ class SurrogateEstimator(SampleEstimator):
 @dataclass(frozen=True, kw_only=True)
 class StraightThroughEstimator(SurrogateEstimator):
     """A hard sample of ``q`` with a gradient in closed form; backward keeps the logits, the sample's code, the seed."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if isinstance(value, Tensor) and value.requires_grad:
+                raise ValueError(
+                    f"{option.name} must not require a gradient, because {type(self).__name__} has none for it; "
+                    f"detach it, or learn the temperature of GumbelSoftmax or STGumbelSoftmax"
+                )
 
     @abstractmethod
     def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:

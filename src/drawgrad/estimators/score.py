@@ -84,6 +84,11 @@ class Reinforce(StatefulEstimator):
                 f"samples must be even with antithetic=True, for they come in pairs, but it is {samples}; "
                 f"use samples={samples + 1}"
             )
+        if proposal is not None and not callable(proposal):
+            raise TypeError(
+                f"proposal must be a function of q that returns a distribution, but it is a {type(proposal).__name__}; "
+                "wrap it: proposal=lambda q: ..."
+            )
         self.baseline = baseline
         self.samples = samples
         self.antithetic = antithetic
