@@ -100,6 +100,7 @@ class TestVerdict:
         q = Bernoulli(logits=torch.zeros(2))
         report = compare([Reinforce()], lambda z: z.sum(-1).log(), q, draws=50)
         assert report.rows[0].verdict == "not finite"
+        assert math.isnan(report.rows[0].signal_to_noise)
 
 
 class TestMoments:
@@ -131,6 +132,11 @@ class TestMoments:
         assert (row.variance.value, row.draws, row.evaluations, row.verdict) == (0, 1, 8, "none seen")
         assert row.cosine.value == pytest.approx(1)
         assert row.signal_to_noise == float("inf")
+
+    def test_of_a_gradient_that_is_always_zero(self) -> None:
+        (row,) = compare([LeaveOneOut()], lambda z: 0 * z.sum(-1), Bernoulli(logits=torch.zeros(3)), draws=50).rows
+        assert math.isnan(row.signal_to_noise)
+        assert (row.bias.value, row.variance.value) == (0, 0)
 
     @pytest.mark.parametrize("at_once", [1, 7])
     def test_draws_of_many_calls_are_independent_and_alike(self, at_once: int) -> None:
@@ -327,6 +333,19 @@ class TestMistakes:
     def test_a_class_in_place_of_an_object(self) -> None:
         with pytest.raises(TypeError, match=r"estimators must be Estimator objects such as ReinMax\(\)"):
             compare([ReinMax], lambda z: z, Bernoulli(logits=torch.zeros(())))  # type: ignore[list-item]
+
+    @pytest.mark.parametrize(
+        "estimators", [ReinMax(), 3, (ReinMax() for _ in range(2))], ids=["one", "number", "iterator"]
+    )
+    def test_what_is_no_list(self, estimators: object) -> None:
+        with pytest.raises(TypeError, match=r"estimators must be a list of Estimator objects.*write \[ReinMax\(\)\]"):
+            compare(estimators, lambda z: z, Bernoulli(logits=torch.zeros(())))  # type: ignore[arg-type]
+
+    def test_a_dict_of_something_else(self) -> None:
+        with pytest.raises(TypeError, match=r"estimators must be Estimator objects such as ReinMax\(\), but one is 3"):
+            compare({"a": 3}, lambda z: z, Bernoulli(logits=torch.zeros(())))  # type: ignore[dict-item]
+        with pytest.raises(TypeError, match="estimators must have names that are strings, but one is 1; write '1'"):
+            compare({1: ReinMax()}, lambda z: z, Bernoulli(logits=torch.zeros(())))  # type: ignore[dict-item]
 
     def test_two_of_one_name(self) -> None:
         with pytest.raises(ValueError, match="two are called StraightThrough; give a dict"):

@@ -36,15 +36,25 @@ def named(estimators: Sequence[Estimator] | Mapping[str, Estimator]) -> dict[str
     """Estimators by name.
 
     Raises:
-        TypeError: if something is no estimator.
+        TypeError: if they are neither listed nor named, or if something is no estimator.
         ValueError: if there is none, or if two have one name.
     """
+    if isinstance(estimators, Estimator) or not isinstance(estimators, Mapping | Sequence):
+        raise TypeError(
+            "estimators must be a list of Estimator objects, or a dict of them with their names, but it is "
+            f"{estimators!r}; write [ReinMax()], also for a single one"
+        )
     if not estimators:
         raise ValueError("estimators must hold at least one, but it is empty; list those to compare")
-    found = dict(estimators) if isinstance(estimators, Mapping) else {}
-    for estimator in () if isinstance(estimators, Mapping) else estimators:
-        if not isinstance(estimator, Estimator):
-            raise TypeError(f"estimators must be Estimator objects such as ReinMax(), but one is {estimator!r}")
+    if isinstance(estimators, Mapping):
+        for key, estimator in estimators.items():
+            if not isinstance(key, str):
+                raise TypeError(f"estimators must have names that are strings, but one is {key!r}; write {str(key)!r}")
+            _check(estimator)
+        return dict(estimators)
+    found: dict[str, Estimator] = {}
+    for estimator in estimators:
+        _check(estimator)
         name = name_of(estimator)
         if name in found:
             raise ValueError(
@@ -52,6 +62,14 @@ def named(estimators: Sequence[Estimator] | Mapping[str, Estimator]) -> dict[str
             )
         found[name] = estimator
     return found
+
+
+def _check(estimator: Estimator) -> None:
+    if not isinstance(estimator, Estimator):
+        raise TypeError(
+            f"estimators must be Estimator objects such as ReinMax(), but one is {estimator!r}; make one of a class of "
+            "drawgrad.estimators"
+        )
 
 
 def _by_default(cls: type[Estimator]) -> Estimator | None:

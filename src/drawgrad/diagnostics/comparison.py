@@ -145,11 +145,17 @@ def _quality(
         variance=variance,
         mean_squared_error=error,
         cosine=sample.cosine(truth.sample.mean),
-        signal_to_noise=signal / math.sqrt(variance.value) if variance.value > 0 else math.inf,
+        signal_to_noise=_signal_to_noise(signal, variance.value),
         evaluations=effort.evaluations,
         seconds=effort.seconds,
         draws=sample.count,
     )
+
+
+def _signal_to_noise(signal: float, variance: float) -> float:
+    if math.isnan(variance) or signal == variance == 0:
+        return math.nan
+    return signal / math.sqrt(variance) if variance > 0 else math.inf
 
 
 def _without_distances(row: Quality) -> Quality:

@@ -32,7 +32,8 @@ class Quality:
         variance: trace of the covariance of one gradient.
         mean_squared_error: mean squared distance of one gradient from the exact one.
         cosine: mean cosine of a gradient with the exact one; one that is zero counts as 0.
-        signal_to_noise: norm of the mean gradient over the square root of the variance.
+        signal_to_noise: norm of the mean gradient over the square root of the variance; NaN of one that is always
+            zero, or not finite.
         evaluations: samples z that one gradient takes.
         seconds: time that one gradient takes.
         draws: gradients that were drawn.
