@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,14 @@ def ended(group: int, seconds: float = 10) -> bool:
     return False
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """What runs in the background of a script ignores interrupts, and so does what it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class TestSideBySide:
     """In processes of their own, which see the studies as they are."""
 
@@ -89,6 +98,7 @@ class TestSideBySide:
         assert not multiprocessing.active_children()
         assert not (tmp_path / "toy.md").exists()
 
+    @pytest.mark.usefixtures("_interruptible")
     @pytest.mark.parametrize("arguments", [["toy"], ["toy", "polynomial"]])
     def test_an_interrupt_is_one_line(self, arguments: list[str], tmp_path: Path) -> None:
         command = [sys.executable, "-m", "drawgrad.cli", "compare", *arguments, "--out", str(tmp_path / "out")]

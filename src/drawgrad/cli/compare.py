@@ -37,16 +37,24 @@ STUDIES = {
 @click.command(epilog="\b\nStudies:\n" + "\n".join(f"  {name:12}{text}" for name, text in STUDIES.items()) + "\n")
 @click.argument("studies", nargs=-1, type=click.Choice(tuple(STUDIES)), metavar="[STUDY]...")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("runs/compare"), show_default=True, metavar="DIR",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs/compare"),
+    show_default=True,
+    metavar="DIR",
     help="folder of the tables, figures and numbers",
-)  # fmt: skip
+)
 @click.option(
     "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, metavar="N", help="seed of everything"
 )
 @click.option(
-    "--runs", type=click.IntRange(2), default=10, show_default=True, metavar="N",
+    "--runs",
+    type=click.IntRange(2),
+    default=10,
+    show_default=True,
+    metavar="N",
     help="independent runs of toy and polynomial",
-)  # fmt: skip
+)
 @click.option(
     "--jobs", type=click.IntRange(1), default=2, show_default=True, metavar="N", help="studies run at the same time"
 )
@@ -92,9 +100,7 @@ def _check_folder(out: Path) -> None:
         pass
 
 
-def _in_turn(
-    names: Sequence[str], seed: int, runs: int, out: Path, jobs: int, console: Console
-) -> Iterator[_Finished]:  # fmt: skip
+def _in_turn(names: Sequence[str], seed: int, runs: int, out: Path, jobs: int, console: Console) -> Iterator[_Finished]:
     for name in names:
         with console.status(f"{name} ...") as status:
             finished = _finish(name, seed, runs, out, lambda message: status.update(message))
@@ -103,16 +109,15 @@ def _in_turn(
 
 def _side_by_side(
     names: Sequence[str], seed: int, runs: int, out: Path, jobs: int, console: Console
-) -> Iterator[_Finished]:  # fmt: skip
+) -> Iterator[_Finished]:
     others = set(multiprocessing.active_children())
     # A forked process would inherit threads in any state.
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_parent)
     try:
         # The longest first, so that it does not run alone in the end.
         futures: dict[str, Future[_Finished]] = {
-            name: pool.submit(_finish, name, seed, runs, out)
-            for name in sorted(names, key="polynomial".__ne__)
-        }  # fmt: skip
+            name: pool.submit(_finish, name, seed, runs, out) for name in sorted(names, key="polynomial".__ne__)
+        }
         for name in names:
             running = [other for other in names if not futures[other].done()]
             with console.status(f"{', '.join(running)} ..."):
@@ -135,15 +140,13 @@ def _leave_interrupts_to_parent() -> None:
 
 def _finish(
     name: str, seed: int, runs: int, out: Path, listener: Callable[[str], None] = lambda message: None
-) -> _Finished:  # fmt: skip
+) -> _Finished:
     """Run a study and write its files."""
     begin = time.perf_counter()
     with _one_thread():
         exhibit = _run(name, seed, runs, lambda message: listener(f"{name}: {message} ..."))
         picture, *_ = exhibit.save(out)
-    return _Finished(
-        exhibit.title, exhibit.headings, exhibit.rows, exhibit.note, picture, time.perf_counter() - begin
-    )  # fmt: skip
+    return _Finished(exhibit.title, exhibit.headings, exhibit.rows, exhibit.note, picture, time.perf_counter() - begin)
 
 
 @contextmanager
@@ -183,9 +186,14 @@ def _table(finished: _Finished) -> Table:
     from rich.table import Table
 
     table = Table(
-        title=finished.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False,
-        pad_edge=False, padding=(0, 1, 0, 0),
-    )  # fmt: skip
+        title=finished.title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     for index, heading in enumerate(finished.headings):
         # A heading may take several lines, a number and its error may not.
         width = max(len(row[index]) for row in finished.rows)
