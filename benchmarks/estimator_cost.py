@@ -11,6 +11,7 @@ Run: ``python -m benchmarks.estimator_cost``
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,12 @@ class Problem:
         each = nn.functional.binary_cross_entropy_with_logits(pixels, self.images.expand_as(pixels), reduction="none")
         return each.sum(-1)
 
+    def decode_once(self) -> None:
+        """One evaluation of a fixed sample, with the gradients for it and for the decoder."""
+        z = torch.nn.functional.one_hot(self.codes[0].logits.argmax(-1), self.codes[0].classes).float()
+        z = z[None].requires_grad_()
+        torch.autograd.grad(self.cost(z).mean(), [z, self.weight])
+
     def code(self, estimator: Estimator) -> Code | None:
         """The first one that the estimator takes; None if there is none, or if it would enumerate too many states."""
         code = next((code for code in self.codes if _takes(estimator, code)), None)
@@ -93,16 +100,16 @@ class Problem:
 def measure(size: Size, repeats: int = REPEATS) -> list[Measurement]:
     """Time every estimator that takes one of the codes, with its default options."""
     problem = Problem(size)
-    cells = []
+    cells = [_time_of("the decoder alone", _seconds(problem.decode_once, repeats))]
     for name in sorted(ESTIMATORS):
         estimator = ESTIMATORS[name]()
         code = problem.code(estimator)
         if code is None:
             continue
         case = f"{name} (binary)" if code.family is Bernoulli else name
-        times = _times(estimator, problem, code, repeats)
+        times = _seconds(_gradient_of(estimator, problem, code), repeats)
         count = estimator.evaluations(code.classes, code.variables)
-        cells.append(median_of(case, "time", [1e3 * seconds for seconds in times], "ms"))
+        cells.append(_time_of(case, times))
         cells.append(Measurement(case, "evaluations", count, 0.0, "", 1))
         cells.append(median_of(case, "time an evaluation", [1e3 * seconds / count for seconds in times], "ms"))
     return cells
@@ -116,17 +123,29 @@ def _takes(estimator: Estimator, code: Code) -> bool:
     return True
 
 
-def _times(estimator: Estimator, problem: Problem, code: Code, repeats: int) -> list[float]:
-    """Seconds of a call with its backward pass, several times after a warm-up."""
+def _time_of(case: str, seconds: list[float]) -> Measurement:
+    return median_of(case, "time", [1e3 * each for each in seconds], "ms")
+
+
+def _gradient_of(estimator: Estimator, problem: Problem, code: Code) -> Callable[[], None]:
+    """A call of the estimator with its backward pass."""
     generator = torch.Generator().manual_seed(1)
-    seconds: list[float] = []
-    for _ in range(repeats + WARM_UP):
-        q = code.distribution()
-        begin = time.perf_counter()
-        loss = estimator(problem.cost, q, generator=generator).mean()
+
+    def call() -> None:
+        loss = estimator(problem.cost, code.distribution(), generator=generator).mean()
         # A network may get its size from the first call.
         own = [p for p in estimator.parameters() if p.requires_grad] if isinstance(estimator, nn.Module) else []
         torch.autograd.grad(loss, [code.logits, problem.weight, *own], allow_unused=True)
+
+    return call
+
+
+def _seconds(call: Callable[[], None], repeats: int) -> list[float]:
+    """Of a call, several times after a warm-up."""
+    seconds: list[float] = []
+    for _ in range(repeats + WARM_UP):
+        begin = time.perf_counter()
+        call()
         seconds.append(time.perf_counter() - begin)
         if sum(seconds) > PATIENCE and len(seconds) >= WARM_UP + FEWEST:
             break
