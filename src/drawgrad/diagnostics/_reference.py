@@ -10,6 +10,7 @@ from torch.distributions import Bernoulli, Distribution, Independent, OneHotCate
 
 from drawgrad.diagnostics._gradients import CostFunction, draw_gradients, measure_effort, rows_at_once
 from drawgrad.diagnostics._names import name_of
+from drawgrad.diagnostics._reach import Watched, longest
 from drawgrad.diagnostics._replicas import replicate
 from drawgrad.diagnostics._statistics import Sample
 from drawgrad.estimators import Estimator, Exact, LeaveOneOut
@@ -30,7 +31,7 @@ class Reference:
 
 def make_reference(
     given: Estimator | Tensor | None,
-    cost: CostFunction,
+    cost: Watched,
     q: Distribution,
     draws: int,
     generator: torch.Generator,
@@ -62,11 +63,13 @@ def make_reference(
         )
     given.check_supported(q)
     if isinstance(given, Exact):
-        found = draw_gradients(given, _in_parts(cost, rows_at_once(q)), q, 1, generator, 1)
+        parts = _in_parts(cost, min(rows_at_once(q), at_once or rows_at_once(q)), q)
+        found = draw_gradients(given, parts, _in_double(q), 1, generator, 1)
         return Reference(Sample(found), "the exact gradient, by enumeration")
     evaluations = measure_effort(given, cost, q, generator).evaluations
-    sample = Sample(draw_gradients(given, cost, q, draws, generator, evaluations, at_once))
-    return Reference(sample, f"the mean of {draws} gradients of {name_of(given)}")
+    found = draw_gradients(given, cost, q, draws, generator, evaluations, at_once)
+    reach = longest(found, given, cost, q, generator, evaluations, at_once)
+    return Reference(Sample(found, reach=reach), f"the mean of {draws} gradients of {name_of(given)}")
 
 
 def count_states(cost: CostFunction, q: Distribution) -> int | None:
@@ -99,11 +102,28 @@ def _some_sample(q: Distribution) -> Tensor:
         return q.sample(torch.Size([1]))
 
 
-def _in_parts(cost: CostFunction, rows: int) -> CostFunction:
-    """The values of a cost, a few samples at a time."""
+def _in_double(q: Distribution) -> Distribution:
+    """A discrete distribution in float64."""
+    if isinstance(q, Independent):
+        return Independent(_in_double(q.base_dist), q.reinterpreted_batch_ndims, validate_args=False)
+    assert isinstance(q, OneHotCategorical | Bernoulli)
+    return type(q)(logits=q.logits.detach().double(), validate_args=False)
+
+
+def _in_parts(cost: CostFunction, rows: int, q: Distribution) -> CostFunction:
+    """The values of a cost in float64, less that of the first state, a few samples at a time.
+
+    What is the same in all states has no part in the gradient, and would only be rounded.
+    """
+    dtype = _some_sample(q).dtype
+    first: Tensor | None = None
 
     @torch.no_grad()
     def parts(z: Tensor) -> Tensor:
-        return torch.cat([cost(part) for part in z.split(rows)])
+        nonlocal first
+        costs = torch.cat([cost(part.to(dtype)).double() for part in z.split(rows)])
+        if first is None:
+            first = torch.where(costs[0].isfinite(), costs[0], 0.0)
+        return costs - first
 
     return parts

@@ -48,15 +48,19 @@ class Estimate:
 class Sample:
     """Independent gradients, shape ``(draws, parameters)``, and their moments in float64.
 
-    A single one is taken as exact.
+    Args:
+        gradients: the draws; a single one is taken as exact.
+        rounding: what they may be off by, beside the rounding of their own numbers.
+        reach: how long a draw may be, though none of these is; 0 if what was drawn is taken for all there is.
     """
 
-    def __init__(self, gradients: Tensor) -> None:
+    def __init__(self, gradients: Tensor, rounding: float = 0.0, reach: float = 0.0) -> None:
         self.gradients = gradients
         self.count = len(gradients)
         self.mean = gradients.mean(0, dtype=torch.float64)
         size = gradients.double().norm(dim=1)
-        self.rounding = ROUNDING * torch.finfo(gradients.dtype).eps * float(size.mean())
+        self.reach = reach
+        self.rounding = rounding + ROUNDING * torch.finfo(gradients.dtype).eps * float(size.mean())
         group = -(-self.count // ROWS)
         groups = gradients[: self.count // group * group].unflatten(0, (-1, group)).mean(1, dtype=torch.float64)
         self._scale = group / self.count
@@ -120,26 +124,40 @@ class Bias:
 
 
 def measure_bias(sample: Sample, reference: Sample) -> Bias:
-    """Compare the means of two independent samples."""
+    r"""Compare the means of two independent samples.
+
+    A difference d is also explained by a draw of length B that has a probability of \|d\|/B, and may not have occurred
+    at all. So the variance that it brings along, B \|d\| in the direction of d, is added to the variance that was seen,
+    with B the sample's ``reach``. Then n draws show no bias shorter than 15 B/n, however little they vary, and where
+    all of them are long ones the addition hardly counts.
+    """
     off = sample.mean - reference.mean
     trace = sample.variance().value / sample.count + reference.variance().value / reference.count
     squared_trace = sample.inner(sample) + reference.inner(reference) + 2 * sample.inner(reference)
-    distance = float(off.square().sum())
-    signal = max(sample.along(off) + reference.along(off) - squared_trace, 0.0)
-    error = math.sqrt(4 * signal + 2 * max(squared_trace, 0.0))
     rounding = sample.rounding + reference.rounding
+    distance = float(off.square().sum())
     if distance <= rounding**2:
-        probability = 1.0
-    elif squared_trace <= 0 or trace <= 0:
-        probability = 0.0
-    else:
-        freedom = trace**2 / squared_trace
-        tail = torch.special.gammaincc(
-            torch.tensor(freedom / 2, dtype=torch.float64),
-            torch.tensor(distance * freedom / (2 * trace), dtype=torch.float64),
-        )
-        probability = float(tail)
+        distance = 0.0
+    along = sample.along(off) + reference.along(off)
+    error = math.sqrt(4 * max(along - squared_trace, 0.0) + 2 * max(squared_trace, 0.0))
+    excess = max(math.sqrt(distance) - rounding, 0.0) ** 2
+    probability = 1.0
+    if excess > 0:
+        # Of a covariance, tr L^2 lies between (tr L)^2 / parameters and (tr L)^2; its estimate need not.
+        squared_trace = min(max(squared_trace, trace**2 / off.numel()), trace**2)
+        unseen = math.sqrt(distance) * (sample.reach / sample.count + reference.reach / reference.count)
+        squared_trace += 2 * along * unseen / distance + unseen**2
+        probability = _tail(excess, trace + unseen, squared_trace)
     return Bias(Estimate(distance - trace, error), probability, rounding)
+
+
+def _tail(squared: float, trace: float, squared_trace: float) -> float:
+    """The probability that a squared length exceeds ``squared``, of a normal vector with these traces of L and L^2."""
+    if trace <= 0:
+        return 0.0
+    freedom = trace**2 / squared_trace
+    half = torch.tensor([freedom / 2, squared * freedom / (2 * trace)], dtype=torch.float64)
+    return float(torch.special.gammaincc(half[0], half[1]))
 
 
 def _mean(values: Tensor) -> Estimate:

@@ -14,6 +14,7 @@ from drawgrad._checks import check_count
 from drawgrad.diagnostics._adapt import adapted
 from drawgrad.diagnostics._gradients import CostFunction, Effort, draw_gradients, measure_effort
 from drawgrad.diagnostics._names import named
+from drawgrad.diagnostics._reach import Watched, longest
 from drawgrad.diagnostics._reference import Reference, make_reference
 from drawgrad.diagnostics._statistics import Bias, Estimate, Sample, measure_bias
 from drawgrad.diagnostics.report import Quality, Report, Verdict
@@ -103,18 +104,21 @@ def compare(
         estimator.check_supported(q)
     # All estimators see the same seeds, whichever others are on the list; the reference sees others.
     first = int(draw_seed(generator=generator))
-    truth = make_reference(reference, cost, q, 4 * draws, _generator(first + 1), at_once)
+    watched = Watched(cost)
+    truth = make_reference(reference, watched, q, 4 * draws, _generator(first + 1), at_once)
+    norm = _norm(truth.sample)
     rows = []
     for name, estimator in listed.items():
         ready = adapted(estimator, cost, q, adapt, _generator(first + 2))
         effort = measure_effort(ready, cost, q, _generator(first + 3))
         count = 1 if isinstance(ready, Exact) else draws  # it draws nothing
         found = draw_gradients(ready, cost, q, count, _generator(first), effort.evaluations, at_once)
-        rows.append(_quality(name, estimator, Sample(found), truth, effort, resolution))
+        reach = longest(found, ready, watched, q, _generator(first + 4), effort.evaluations, at_once)
+        sample = Sample(found, watched.rounding(found.dtype), max(reach, norm.value))
+        rows.append(_quality(name, estimator, sample, truth, effort, resolution))
     if not isinstance(reference, Tensor):
         # The reference is the gradient of E[cost]; only who gives one knows whether it is that of the bound.
         rows = [_without_distances(row) if listed[row.name].multi_sample_bound else row for row in rows]
-    norm = _norm(truth.sample)
     return Report(tuple(rows), truth.description, norm, len(truth.sample.mean), draws, resolution)
 
 
