@@ -178,6 +178,17 @@ class TestMoments:
         )
         assert report.rows[0].evaluations == 2
 
+    def test_a_cost_for_one_sample_gets_the_states_one_at_a_time(self) -> None:
+        def cost(z: Tensor) -> Tensor:
+            return (z.reshape(1, 3) * torch.arange(3.0)).sum(-1)
+
+        q = Bernoulli(logits=torch.zeros(3))
+        report = compare([Reinforce()], cost, q, draws=50, at_once=1)
+        assert report.reference == "the exact gradient, by enumeration"
+        assert report.reference_norm.value == pytest.approx(5**0.5 / 4)
+        with pytest.raises(RuntimeError):
+            compare([Reinforce()], cost, q, draws=50)
+
     @pytest.mark.parametrize("name", ["Arsm", "Exact", "IndeCateR", "MuProp", "Rebar", "ReinMax"])
     def test_evaluations_are_counted(self, name: str) -> None:
         (row,) = compared(CATEGORICAL, ESTIMATORS[name](), draws=20).rows

@@ -53,6 +53,11 @@ def compare(
     Estimators of a multi-sample bound, such as ``Vimco``, have the gradient of that bound. They are not held against
     that of E[cost]: their row has variance and effort alone, unless you give the exact gradient of the bound.
 
+    A bias is "seen" if neither chance nor rare outcomes explain the difference: an outcome of probability p with a
+    gradient of length B moves the mean by p B, also if it was never drawn. How long a gradient may be is found where
+    rare outcomes are common, at shrunk logits. So where ``q`` is nearly certain, late in training, the verdict is "too
+    few draws" until its rare outcomes were seen.
+
     An estimator that learns is copied first and, if it is in training mode, adapted to the problem.
 
     Args:
@@ -67,8 +72,9 @@ def compare(
         resolution: a bias of this size, relative to the exact gradient, must be noticed; where it could not be, the
             verdict is "too few draws".
         adapt: steps in which an estimator that learns is adapted, of 16 draws each.
-        at_once: draws that are computed together, as many as memory allows if None. For a cost that takes one
-            number of samples only, use 1.
+        at_once: draws that are computed together, and states of an enumerated reference; as many as memory allows if
+            None. For a cost that takes one number of samples only, use 1; if that number is not one, or if
+            ``LeaveOneOut`` would be drawn, give a ``reference`` too.
 
     Returns:
         The report; ``print`` shows it as a table.
