@@ -206,9 +206,14 @@ class TestReference:
         assert report.rows[0].verdict == "none seen"
 
     def test_may_be_chosen(self) -> None:
-        report = compared(BINARY, StraightThrough(), reference=Rebar(), draws=1000)
-        assert report.reference.startswith("the mean of 4000 gradients of Rebar")
+        chosen = Rebar()
+        before = {name: value.clone() for name, value in chosen.state_dict().items()}
+        report, again = (compared(BINARY, StraightThrough(), reference=chosen, draws=2000) for _ in range(2))
+        assert report.reference.startswith("the mean of 8000 gradients of Rebar")
         assert report.rows[0].verdict == "biased"
+        assert report.reference_norm == again.reference_norm
+        assert chosen.training
+        assert all(torch.equal(value, before[name]) for name, value in chosen.state_dict().items())
 
     def test_may_be_given(self) -> None:
         report = compared(BINARY, ReinMax(), reference=BINARY.exact().logits)
