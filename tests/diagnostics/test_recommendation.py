@@ -15,6 +15,7 @@ from drawgrad.estimators import (
     Darn,
     Estimator,
     Exact,
+    GappedStraightThrough,
     GumbelSoftmax,
     LeaveOneOut,
     Reinforce,
@@ -133,6 +134,29 @@ class TestRanking:
         assert f"a gradient of zero has less, {few.report.reference_norm.value**2:.3g}" in few.reason
         many = recommended(lambda z: 10 + linear(z), estimators=pair, evaluations=1000, draws=400)
         assert "gradient of zero" not in many.reason
+
+    def test_that_is_hardly_better_than_zero_says_so(self) -> None:
+        # At a low temperature its gradients vanish, and what is left of them is a bias as long as the exact gradient.
+        vanishing = GappedStraightThrough(tau=0.1)
+        found = recommended(estimators=[vanishing, Reinforce()], evaluations=1)
+        assert found.best is vanishing
+        zero = found.report.reference_norm.value**2
+        assert 0.95 * zero < found.ranking[0].mean_squared_error.value < zero
+        assert found.reason.endswith(
+            f"; but a gradient of zero has hardly more, {zero:.2f}, so the budget is too small."
+        )
+        assert "gradient of zero" not in recommended(estimators=[vanishing, Exact()]).reason
+
+    def test_that_rests_on_too_few_draws_says_so(self) -> None:
+        def found(lead: float) -> Recommendation:
+            q = OneHotCategorical(logits=torch.tensor([lead, 0.0, -1.0]))
+            seeds = torch.Generator().manual_seed(0)
+            pair = [LeaveOneOut(), Reinforce()]
+            return recommend(lambda z: (z[..., 0] - 0.3) ** 2 + z[..., 1], q, estimators=pair, generator=seeds)
+
+        assert found(9.0).ranking[0].quality.variance.value == 0
+        assert "rare gradients may not have been drawn" in found(9.0).reason
+        assert "rare gradients" not in found(0.5).reason
 
     def test_by_time(self) -> None:
         found = recommended(estimators=[ReinMax(), StraightThrough()], seconds=10.0, draws=50)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -26,6 +26,8 @@ __all__ = ["Ranked", "Recommendation", "candidates", "recommend"]
 TEMPERATURES = (0.1, 0.3, 0.5, 1.0, 2.0)
 TOLD_APART = 3.0
 """Standard errors by which two mean squared errors differ for one to be called smaller."""
+HARDLY = 0.95
+"""The part of the error of a zero gradient above which another error is hardly less."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def recommend(
 
     where B is the budget of a training step and c what one gradient takes of it: B/c gradients are averaged. Of two
     that are alike to three digits, the one with the shorter name comes first. The reason says so if even the best is
-    further from the exact gradient than zero is.
+    not clearly closer to the exact gradient than zero is, and if what is known of it rests on too few draws.
 
     Args:
         cost: maps samples ``z`` of shape ``(samples, *batch, *event)`` to costs ``(samples, *lead)``.
@@ -205,10 +207,8 @@ def recommend(
             "raise the budget"
         )
     reason = _reason(ranking, _words(budget, unit))
-    zero = report.reference_norm.value**2
-    if ranking[0].mean_squared_error.value > zero:
-        reason = f"{reason[:-1]}; but a gradient of zero has less, {significant(zero)}, so the budget is too small."
-    return Recommendation(tuple(ranking), budget, unit, reason, report)
+    remarks = "".join(f"; but {remark}" for remark in _remarks(ranking[0], report.reference_norm.value**2))
+    return Recommendation(tuple(ranking), budget, unit, f"{reason[:-1]}{remarks}.", report)
 
 
 def _at_temperatures(estimator: Estimator, temperatures: Sequence[float]) -> list[Estimator]:
@@ -239,6 +239,18 @@ def _words(budget: float, unit: str) -> str:
     if unit == "seconds":
         return duration(budget)
     return f"{budget:g} evaluation{'' if budget == 1 else 's'}"
+
+
+def _remarks(best: Ranked, zero: float) -> Iterator[str]:
+    """What speaks against the best one, given the mean squared error of a gradient that is zero."""
+    error = best.mean_squared_error
+    if error.value > zero:
+        yield f"a gradient of zero has less, {significant(zero)}, so the budget is too small"
+    elif error.value + TOLD_APART * error.error > HARDLY * zero > 0:
+        yield f"a gradient of zero has hardly more, {significant(zero)}, so the budget is too small"
+    if best.quality.verdict == "too few draws" and best.bias_share > 0.5:
+        # Most of the error is a difference that gradients explain which were too rare to be drawn.
+        yield "its rare gradients may not have been drawn, so its error may be larger, and more draws are needed"
 
 
 def _reason(ranking: Sequence[Ranked], budget: str) -> str:
