@@ -85,7 +85,7 @@ class Report:
         return self.text()
 
     def text(self) -> str:
-        """A table for the terminal."""
+        """A table for the terminal; the standard errors that it leaves out are in the rows."""
         return f"{text_table(_HEADINGS, map(_cells, self.rows))}\n{self.note()}"
 
     def markdown(self) -> str:
@@ -110,10 +110,11 @@ class Report:
         others = [row.name for row in self.rows if row.verdict == "other objective"]
         bound = f"\nOther objective: {', '.join(others)} has the gradient of a multi-sample bound." if others else ""
         return (
-            f"{self.draws} gradients of each, for {self.parameters} parameters.\n"
+            f"{self.draws} gradients of each, for {self.parameters} parameters. MSE = mean squared error = "
+            "bias² + variance of one;\nS/N = signal to noise; evals = samples z that the cost is given for one.\n"
             f"Reference: {self.reference}, of length {significant(self.reference_norm.value)}{about}.\n"
-            f"Bias: none seen = smaller than the bound in brackets (99 %), which is at most {self.resolution:.0%} of "
-            f"that length; ? = it may be larger, draw more.{bound}"
+            f"Bias: none = none seen, it is smaller than the bound in brackets (99 %), at most "
+            f"{self.resolution:.0%} of that length;\n? = it may be larger, draw more.{bound}"
         )
 
 
@@ -121,10 +122,10 @@ _HEADINGS = (
     "estimator",
     "bias",
     "variance",
-    "mean squared error",
+    "MSE",
     "cosine",
-    "signal/noise",
-    "evaluations",
+    "S/N",
+    "evals",
     "time",
 )
 
@@ -136,7 +137,7 @@ def _cells(row: Quality) -> Iterable[str]:
     if row.verdict == "other objective":
         yield from ("-", "-")
     else:
-        yield from (str(row.mean_squared_error), str(row.cosine))
+        yield from (significant(row.mean_squared_error.value), significant(row.cosine.value))
     yield significant(row.signal_to_noise)
     yield str(row.evaluations)
     yield duration(row.seconds)
@@ -147,9 +148,9 @@ def _bias(row: Quality) -> str:
         case "biased":
             return str(row.bias)
         case "none seen":
-            return f"none seen (< {significant(row.bias_limit)})"
+            return f"none (< {significant(row.bias_limit, 2)})"
         case "too few draws":
-            return f"? (< {significant(row.bias_limit)})"
+            return f"? (< {significant(row.bias_limit, 2)})"
         case other:
             return other
 
