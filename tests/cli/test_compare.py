@@ -60,7 +60,7 @@ class TestCompare:
         lines = capsys.readouterr().out.splitlines()
         assert max(len(line) for line in lines if not line.startswith("Figure: ")) <= 80
         (row,) = (line for line in lines if line.startswith("Gumbel-Rao  ") and "x" in line)
-        assert row.count(" ± ") == 4
+        assert row.count(" ± ") == 3
 
     def test_repeats_itself(self, tmp_path: Path) -> None:
         for folder in ("a", "b"):

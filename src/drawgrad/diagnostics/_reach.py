@@ -16,8 +16,8 @@ __all__ = ["Watched", "longest"]
 
 PROBES = 100
 """Gradients that are drawn where rare outcomes are common."""
-HEADROOM = 2.0
-"""How much longer than the longest gradient that was seen one may be."""
+HEADROOM = 1.5
+"""How many times as long as the longest gradient that was seen one may be."""
 CANCELLED = 4.0
 """A gradient may be off by this many units in the last place of the largest cost, whatever the statistics say."""
 
@@ -65,9 +65,9 @@ def longest(
 ) -> float:
     """A length that gradients of an estimator hardly exceed, also those of outcomes too rare to have been drawn.
 
-    It is twice that of the longest one seen, among those of ``q`` and, if it is discrete, among 100 of distributions
-    between the uniform one and ``q``: the logits are shrunk by factors from 0 to 1, so that what is rare occurs. If
-    costs are known that spread more than those of these 100, their gradients count as longer in proportion.
+    It is one and a half times that of the longest one seen, among those of ``q`` and, if it is discrete, among 100 of
+    distributions between the uniform one and ``q``: the logits are shrunk by factors from 0 to 1, so that what is rare
+    occurs. If costs are known that spread more than those of these 100, their gradients count as longer in proportion.
 
     Args:
         found: gradients that were drawn already, shape ``(draws, parameters)``; a single one is exact.
