@@ -26,7 +26,7 @@ __all__ = ["compare"]
 ALPHA = 1e-4
 """Probability that an estimator without bias is called biased."""
 LIMIT = 2.33
-"""Standard errors from an estimate to the limit that the truth stays below with a probability of 99 %."""
+"""Standard errors from the estimate of the squared bias to its limit: 99 % if the error were known and normal."""
 
 
 def compare(

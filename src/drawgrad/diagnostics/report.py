@@ -28,7 +28,8 @@ class Quality:
             objective" if the gradient is that of a multi-sample bound: then bias, error and cosine are NaN.
         bias: distance of the mean gradient from the exact one.
         bias_squared: its square, estimated without bias, so it may be negative.
-        bias_limit: what the bias stays below with a probability of 99 %.
+        bias_limit: 2.33 standard errors above the estimate, both of the squared bias. The error is an estimate too, and
+            small where the difference is small by chance, so more than one in a hundred biases exceed this.
         variance: trace of the covariance of one gradient.
         mean_squared_error: mean squared distance of one gradient from the exact one.
         cosine: mean cosine of a gradient with the exact one; one that is zero counts as 0.
@@ -113,7 +114,7 @@ class Report:
             f"{self.draws} gradients of each, for {self.parameters} parameters. MSE = mean squared error = "
             "bias² + variance of one;\nS/N = signal to noise; evals = samples z that the cost is given for one.\n"
             f"Reference: {self.reference}, of length {significant(self.reference_norm.value)}{about}.\n"
-            f"Bias: none = none seen, it is smaller than the bound in brackets (99 %), at most "
+            f"Bias: none = none seen; in brackets a limit, 2.33 standard errors above, at most "
             f"{self.resolution:.0%} of that length;\n? = it may be larger, draw more.{bound}"
         )
 

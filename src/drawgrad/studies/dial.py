@@ -132,7 +132,7 @@ def dial(*, seed: int = 0, draws: int = DRAWS) -> Exhibit:
 def _draw(figure: Figure, found: Dial) -> None:
     figure.suptitle(
         "Black: mean squared error of one gradient, and of the average of 10 and 100 (dashed, dotted); ▼ at the best "
-        "temperature.\nPale red: no bias seen, with 99 % it is below this.",
+        "temperature.\nPale red: no bias seen; 2.33 standard errors above its estimate.",
         x=0.01, ha="left", fontsize=9,
     )  # fmt: skip
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
