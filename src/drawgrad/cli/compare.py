@@ -61,8 +61,8 @@ STUDIES = {
 def compare(studies: tuple[str, ...], out: Path, seed: int, runs: int, jobs: int) -> None:
     """Compare gradient estimators on small problems, all of them or those that are named.
 
-    Every study prints a table, and leaves it with a figure and its numbers in the folder. All of them take about three
-    minutes on two cores.
+    Every study prints a table, and leaves it with a figure and its numbers in the folder. All of them take under
+    five minutes on two cores.
     """
     from rich.console import Console
 
