@@ -17,6 +17,7 @@ SOURCE = ROOT / "src" / "drawgrad"
 
 LAYERS = {
     "_checks": 0,
+    "_independent": 0,
     "_typing": 0,
     "kernels": 1,
     "schedules": 1,
@@ -33,7 +34,7 @@ LAYERS = {
 """An area imports itself and the areas of lower layers."""
 STUDIES = 7
 """The lowest layer that may import the packages of the extra ``study``."""
-PRIVATE = {"_checks", "_typing", "kernels"}
+PRIVATE = {"_checks", "_independent", "_typing", "kernels"}
 """Areas without a public path."""
 ON_FIRST_USE = {"jaxtyping", "llvmlite", "numba", "numpy", "triton"}
 """Packages that the core loads when they are first used, besides torch, which it loads at once."""

@@ -6,7 +6,9 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
+from torch.distributions import Bernoulli, Distribution, OneHotCategorical
+
+from drawgrad._independent import innermost
 
 __all__ = ["choice_figures", "gradient_figures", "is_soft", "kl_figures", "logits_of", "sample_figures"]
 
@@ -22,7 +24,7 @@ HARD = 1e-3
 
 def logits_of(q: Distribution) -> Tensor | None:
     """The logits of a discrete distribution, the tensor through which its gradient flows; None for others."""
-    base = _base(q)
+    base = innermost(q)
     return base.logits if isinstance(base, OneHotCategorical | Bernoulli) else None
 
 
@@ -42,7 +44,7 @@ def choice_figures(q: Distribution, variables: int) -> dict[str, float]:
     if logits is None:
         return {}
     p = logits.detach().float()
-    p = p.softmax(-1) if isinstance(_base(q), OneHotCategorical) else torch.stack([p.sigmoid(), (-p).sigmoid()], -1)
+    p = p.softmax(-1) if isinstance(innermost(q), OneHotCategorical) else torch.stack([p.sigmoid(), (-p).sigmoid()], -1)
     classes = p.shape[-1]
     examples = p.dim() - 1 - min(variables, p.dim() - 1)
     used = p.flatten(0, examples - 1).mean(0) if examples else p
@@ -57,7 +59,7 @@ def choice_figures(q: Distribution, variables: int) -> dict[str, float]:
 def sample_figures(z: Tensor, q: Distribution | None) -> dict[str, float]:
     """How hard samples are: ``sharpness`` is 0 for a relaxed one in which all classes are alike, 1 for a hard one."""
     z = z.detach().float()
-    if q is None or not isinstance(_base(q), OneHotCategorical):
+    if q is None or not isinstance(innermost(q), OneHotCategorical):
         return {"sharpness": float((2 * z - 1).abs().mean())}
     classes = z.shape[-1]
     return {"sharpness": float((z.amax(-1) * classes - 1).mean()) / (classes - 1) if classes > 1 else 1.0}
@@ -90,7 +92,7 @@ def gradient_figures(grad: Tensor, q: Distribution) -> dict[str, float]:
         the choices that carry the squared gradient, from nearly 0 (one of them carries it all) to 1.
     """
     rows = grad.detach().float()
-    squares = rows.square().sum(-1) if isinstance(_base(q), OneHotCategorical) else rows.square()
+    squares = rows.square().sum(-1) if isinstance(innermost(q), OneHotCategorical) else rows.square()
     total = squares.sum()
     spread = total**2 / (squares.square().sum() * squares.numel())
     return {
@@ -98,12 +100,6 @@ def gradient_figures(grad: Tensor, q: Distribution) -> dict[str, float]:
         "peak": math.sqrt(float(squares.max())) if math.isfinite(float(total)) else math.nan,
         "spread": float(spread) if float(total) > 0 else 0.0,
     }
-
-
-def _base(q: Distribution) -> Distribution:
-    while isinstance(q, Independent):
-        q = q.base_dist
-    return q
 
 
 def _entropy(p: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
 
+from drawgrad._independent import innermost
 from drawgrad.diagnostics._gradients import CostFunction, loss_of, rows_at_once
 from drawgrad.diagnostics._replicas import Replicas
 from drawgrad.estimators import Estimator
@@ -81,9 +82,7 @@ def longest(
     if len(found) == 1:
         return 0.0
     seen = _length(found)
-    base = q
-    while isinstance(base, Independent):
-        base = base.base_dist
+    base = innermost(q)
     if isinstance(base, OneHotCategorical | Bernoulli):
         here = Watched(cost)
         size = at_once or max(1, rows_at_once(q) // max(1, evaluations))

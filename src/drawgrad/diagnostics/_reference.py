@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
 
+from drawgrad._independent import innermost
 from drawgrad.diagnostics._adapt import adapted
 from drawgrad.diagnostics._gradients import CostFunction, draw_gradients, measure_effort, rows_at_once
 from drawgrad.diagnostics._names import name_of
@@ -77,9 +78,7 @@ def make_reference(
 
 def count_states(cost: CostFunction, q: Distribution) -> int | None:
     """How many states the variables that share a cost have, or None if they cannot be enumerated in memory and time."""
-    base = q
-    while isinstance(base, Independent):
-        base = base.base_dist
+    base = innermost(q)
     if not isinstance(base, OneHotCategorical | Bernoulli):
         return None
     first = _some_sample(q)

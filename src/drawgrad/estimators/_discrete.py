@@ -7,8 +7,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
 import torch
-from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
+from torch.distributions import Bernoulli, Distribution, OneHotCategorical
 
+from drawgrad._independent import innermost
 from drawgrad._typing import Tensor
 from drawgrad.functional import (
     binary_concrete,
@@ -241,8 +242,7 @@ def discrete(q: Distribution) -> Discrete:
 
     The gradient of the result's logits reaches the parameters that ``q`` was made of, logits or probs.
     """
-    while isinstance(q, Independent):
-        q = q.base_dist
+    q = innermost(q)
     if isinstance(q, OneHotCategorical):
         return OneHot(q.logits)
     if isinstance(q, Bernoulli):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 
+from drawgrad._independent import innermost
 from drawgrad.estimators._discrete import OneHot, discrete
 from drawgrad.estimators._registry import kinds_of
 from drawgrad.functional import logistic_noise
@@ -47,9 +48,7 @@ def draw_opposite(q: Distribution, samples: int, seed: Tensor) -> Tensor:
 
 
 def _draw_inverse(q: Distribution, half: int, seed: Tensor) -> Tensor:
-    base = q
-    while isinstance(base, Independent):
-        base = base.base_dist
+    base = innermost(q)
     if type(base).icdf is Distribution.icdf:
         raise TypeError(
             "antithetic=True takes q = OneHotCategorical, Bernoulli or a distribution with icdf, but q is a "

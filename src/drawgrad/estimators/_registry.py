@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
-from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
+from torch.distributions import Bernoulli, Distribution, OneHotCategorical
+
+from drawgrad._independent import innermost
 
 if TYPE_CHECKING:
     from drawgrad.estimators._base import Estimator
@@ -45,8 +47,7 @@ def kinds_of(q: Distribution) -> frozenset[Kind]:
         kinds.add("log_prob")
     if q.has_rsample:
         kinds.add("rsample")
-    while isinstance(q, Independent):
-        q = q.base_dist
+    q = innermost(q)
     if isinstance(q, OneHotCategorical):
         kinds.add("categorical")
     if isinstance(q, Bernoulli):
