@@ -12,27 +12,12 @@ from typing import NamedTuple
 
 import pytest
 
+from tools.layers import LAYERS
+
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "drawgrad"
 
-LAYERS = {
-    "_checks": 0,
-    "_independent": 0,
-    "_typing": 0,
-    "kernels": 1,
-    "schedules": 1,
-    "functional": 2,
-    "distributions": 3,
-    "estimators": 4,
-    "nn": 5,
-    "logic": 5,
-    "diagnostics": 6,
-    "studies": 7,
-    "cli": 8,
-    "playground": 8,
-}
-"""An area imports itself and the areas of lower layers."""
-STUDIES = 7
+STUDIES = LAYERS["studies"]
 """The lowest layer that may import the packages of the extra ``study``."""
 PRIVATE = {"_checks", "_independent", "_typing", "kernels"}
 """Areas without a public path."""
@@ -160,11 +145,12 @@ class TestLayers:
     @pytest.mark.parametrize(
         ("module", "line", "found"),
         [
-            ("drawgrad.functional.noise", "from drawgrad.estimators import ReinMax", "of layer 4"),
-            ("drawgrad.functional.noise", "import drawgrad.distributions", "of layer 3"),
-            ("drawgrad.functional.noise", "from drawgrad import distributions", "of layer 3"),
-            ("drawgrad.functional.noise", "def f():\n    from drawgrad.studies import run", "of layer 7"),
-            ("drawgrad.nn.router", "from drawgrad.logic import And", "of layer 5"),
+            ("drawgrad.functional.noise", "from drawgrad.estimators import X", f"of layer {LAYERS['estimators']}"),
+            ("drawgrad.functional.noise", "import drawgrad.distributions", f"of layer {LAYERS['distributions']}"),
+            ("drawgrad.functional.noise", "from drawgrad import distributions", f"of layer {LAYERS['distributions']}"),
+            ("drawgrad.functional.noise", "def f():\n    from drawgrad.studies import run", f"of layer {STUDIES}"),
+            ("drawgrad.logic.solver", "from drawgrad.nn import Router", f"of layer {LAYERS['nn']}"),
+            ("drawgrad.integrations.pyro", "from drawgrad.diagnostics import x", f"of layer {LAYERS['diagnostics']}"),
             ("drawgrad.functional.noise", "import drawgrad", "imports the whole package"),
             ("drawgrad.functional.noise", "from drawgrad.secret import x", "no layer"),
             ("drawgrad.secret", "", "no layer"),

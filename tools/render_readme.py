@@ -1,4 +1,4 @@
-"""Write the tables of README.md and docs/ from the records of ``results/`` and the declarations of the estimators.
+"""Write the tables of README.md and docs/ from the records of ``results/`` and from the source.
 
 python -m tools.render_readme           # rewrite what is between the comments
 python -m tools.render_readme --check   # change nothing; exit code 1 if the text is not up to date
@@ -14,11 +14,14 @@ from pathlib import Path
 
 from benchmarks._record import RESULTS, ROOT, Measurement, Record, read
 from tools.estimator_table import claims, ideas
+from tools.layers import layers
+from tools.tree import tree
 
 __all__ = ["main", "render", "table"]
 
-BLOCK = re.compile(r"(<!-- (?P<kind>record|estimators): (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-ABOUT_ESTIMATORS = {"claims": claims, "ideas": ideas}
+BLOCK = re.compile(r"(<!-- (?P<kind>record|made): (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MADE = {"claims": claims, "ideas": ideas, "layers": layers, "tree": tree}
+"""What is made from the source: declarations of the estimators, layers and tree of the package."""
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -27,7 +30,7 @@ def render(text: str, folder: Path) -> str:
 
     def replace(match: re.Match[str]) -> str:
         name = match["name"]
-        inside = table(read(folder / f"{name}.json")) if match["kind"] == "record" else ABOUT_ESTIMATORS[name]()
+        inside = table(read(folder / f"{name}.json")) if match["kind"] == "record" else MADE[name]()
         return match[1] + inside + match[4]
 
     return BLOCK.sub(replace, text)
