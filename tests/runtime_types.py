@@ -20,15 +20,17 @@ from collections.abc import Callable, Sequence
 from types import FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
 import torch
-from beartype import BeartypeConf, beartype
+from beartype import BeartypeConf, FrozenDict, beartype
 from beartype.roar import BeartypeDecorHintException
 from jaxtyping import TypeCheckError, jaxtyped
 
 __all__ = ["checked", "install"]
 
-# An int is welcome wherever a float is asked for, as in type checkers.
-CHECKER = beartype(conf=BeartypeConf(is_pep484_tower=True))
+# An int is welcome wherever a float is asked for, as in type checkers, and NumPy's where Python's are.
+WELCOME = FrozenDict({int: int | np.integer, float: float | int | np.integer | np.floating})
+CHECKER = beartype(conf=BeartypeConf(hint_overrides=WELCOME))
 
 
 def install(package: str, exclude: Sequence[str] = ()) -> None:

@@ -11,9 +11,7 @@ from drawgrad.functional import (
     binary_concrete,
     conditional_gumbel,
     conditional_logistic,
-    draw_seed,
     gumbel_max,
-    gumbel_softmax,
 )
 from tests.statistics import assert_distribution, assert_mean
 
@@ -141,28 +139,3 @@ class TestLogistic:
     def test_a_sign_of_another_shape_is_refused(self) -> None:
         with pytest.raises(ValueError, match=r"\(4,\), but its shape is \(3,\)"):
             conditional_logistic(torch.zeros(4), torch.zeros(3, dtype=torch.bool))
-
-
-class TestSeed:
-    def test_is_the_one_that_a_sampler_draws(self) -> None:
-        logits = torch.zeros(5)
-        seed = draw_seed(generator=torch.Generator().manual_seed(3))
-        sample = gumbel_softmax(logits, generator=torch.Generator().manual_seed(3))
-        assert seed.shape == ()
-        assert torch.equal(gumbel_softmax(logits, seed=seed), sample)
-
-    def test_is_taken_as_given(self) -> None:
-        assert draw_seed(seed=2**64 - 1).item() == -1
-        given = torch.tensor(12)
-        assert torch.equal(draw_seed(seed=given), given)
-
-    def test_follows_the_default_generator(self) -> None:
-        torch.manual_seed(0)
-        first = draw_seed()
-        torch.manual_seed(0)
-        assert torch.equal(draw_seed(), first)
-        assert not torch.equal(draw_seed(), first)
-
-    def test_two_sources_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="both given"):
-            draw_seed(generator=torch.Generator(), seed=1)

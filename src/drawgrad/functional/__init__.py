@@ -8,7 +8,7 @@ from drawgrad.functional.conditional import conditional_gumbel, conditional_logi
 from drawgrad.functional.linear import gumbel_max_linear, gumbel_max_linear_shard, winner_of_shards
 from drawgrad.functional.lookup import gumbel_lookup
 from drawgrad.functional.noise import gumbel_noise, logistic_noise
-from drawgrad.functional.seeds import draw_seed
+from drawgrad.functional.seeds import draw_seed, fold_seed
 from drawgrad.functional.surrogate import straight_through
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "conditional_gumbel",
     "conditional_logistic",
     "draw_seed",
+    "fold_seed",
     "gumbel_lookup",
     "gumbel_max",
     "gumbel_max_linear",

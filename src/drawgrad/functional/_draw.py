@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from drawgrad.functional.surrogate import straight_through
 from drawgrad.kernels import ops, reference
 from drawgrad.kernels.philox import CLASSES, ROWS
 
-__all__ = ["as_rows", "call", "draw_seed", "from_rows", "is_plain", "place", "relax", "row_temperature"]
+__all__ = ["as_rows", "call", "draw_seed", "from_rows", "given_seed", "is_plain", "place", "relax", "row_temperature"]
 
 
 def call(operator: str, *args: Any) -> Tensor:
@@ -47,18 +48,23 @@ def draw_seed(generator: torch.Generator | None, seed: int | Tensor | None, devi
         return _random_seed(generator, device)
     if generator is not None:
         raise ValueError("generator and seed are both given, but the seed is all the randomness of a call; pass one")
+    return given_seed(seed, device, "seed")
+
+
+def given_seed(seed: int | Tensor, device: torch.device, name: str) -> Tensor:
+    """A seed that a caller gave, int64, shape ``(1,)``."""
     if isinstance(seed, Tensor):
         if seed.dim() != 0 or seed.dtype != torch.int64:
             raise ValueError(
-                "seed must be an int or a 0-dim int64 tensor, but it is a tensor of shape "
+                f"{name} must be an int or a 0-dim int64 tensor, but it is a tensor of shape "
                 f"{tuple(seed.shape)} and dtype {seed.dtype}; draw one with torch.randint(2**63 - 1, ())"
             )
         # A copy: backward draws again, and a caller may count the seed up in place before.
         return seed.to(device).reshape(1).clone()
-    if isinstance(seed, bool) or not isinstance(seed, int | torch.SymInt):
-        raise TypeError(f"seed must be an int or a 0-dim int64 tensor, but it is {seed!r} ({type(seed).__name__})")
+    if isinstance(seed, bool) or not isinstance(seed, Integral | torch.SymInt):
+        raise TypeError(f"{name} must be an int or a 0-dim int64 tensor, but it is {seed!r} ({type(seed).__name__})")
     if not -(2**63) <= seed < 2**64:
-        raise ValueError(f"seed must fit into 64 bits, but it is {seed}; take it modulo 2**64")
+        raise ValueError(f"{name} must fit into 64 bits, but it is {seed}; take it modulo 2**64")
     return torch.full((1,), seed - 2**64 if seed >= 2**63 else seed, dtype=torch.int64, device=device)
 
 
