@@ -26,6 +26,7 @@ torch's ``OneHotCategorical`` passes none.
 
 from __future__ import annotations
 
+from drawgrad.distributions import kl  # noqa: F401  registers the divergences with torch
 from drawgrad.distributions.logistic import Logistic
 from drawgrad.distributions.relaxed_bernoulli import LogitRelaxedBernoulli, RelaxedBernoulli
 from drawgrad.distributions.relaxed_categorical import ExpRelaxedCategorical, RelaxedOneHotCategorical

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["log_indicator", "log_of_rounded", "log_or_minus_infinity", "logistic_log_density", "wide_dtype"]
+__all__ = ["log_indicator", "log_odds", "log_of_rounded", "log_or_minus_infinity", "logistic_log_density", "wide_dtype"]
 
 
 def wide_dtype(*dtypes: torch.dtype) -> torch.dtype:
@@ -19,6 +19,11 @@ def log_or_minus_infinity(values: Tensor) -> Tensor:
     """The logarithm, with a zero gradient instead of a NaN where the value is zero."""
     positive = values > 0
     return torch.where(positive, torch.where(positive, values, 1.0).log(), -torch.inf)
+
+
+def log_odds(probs: Tensor) -> Tensor:
+    """Log-odds of probabilities, infinite where they are exactly 0 or 1."""
+    return log_or_minus_infinity(probs) - log_or_minus_infinity(1 - probs)
 
 
 def log_of_rounded(values: Tensor, dtype: torch.dtype, slope: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch.types import _size
 
 from drawgrad._checks import check_floating, check_temperature
 from drawgrad._typing import Float, Tensor
-from drawgrad.distributions._numerics import log_or_minus_infinity, wide_dtype
+from drawgrad.distributions._numerics import log_odds, log_or_minus_infinity, wide_dtype
 
 __all__ = ["BinaryRelaxation", "CategoricalRelaxation", "Relaxation"]
 
@@ -206,7 +206,7 @@ class BinaryRelaxation(Relaxation):
         """Log-odds of a one; infinite where the probability is exactly 0 or 1."""
         if self._given == "logits":
             return self._parameter
-        return log_or_minus_infinity(self._parameter) - log_or_minus_infinity(1 - self._parameter)
+        return log_odds(self._parameter)
 
     @lazy_property
     def probs(self) -> Float[Tensor, "..."]:

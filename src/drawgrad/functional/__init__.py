@@ -5,6 +5,7 @@ from __future__ import annotations
 from drawgrad.functional.binary import binary_concrete
 from drawgrad.functional.categorical import gumbel_max, gumbel_softmax
 from drawgrad.functional.conditional import conditional_gumbel, conditional_logistic
+from drawgrad.functional.divergence import bernoulli_kl, categorical_kl
 from drawgrad.functional.linear import gumbel_max_linear, gumbel_max_linear_shard, winner_of_shards
 from drawgrad.functional.lookup import gumbel_lookup
 from drawgrad.functional.noise import gumbel_noise, logistic_noise
@@ -12,7 +13,9 @@ from drawgrad.functional.seeds import draw_seed, fold_seed
 from drawgrad.functional.surrogate import straight_through
 
 __all__ = [
+    "bernoulli_kl",
     "binary_concrete",
+    "categorical_kl",
     "conditional_gumbel",
     "conditional_logistic",
     "draw_seed",
