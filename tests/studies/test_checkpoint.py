@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from drawgrad.studies.checkpoint import CheckpointError, Checkpoints, write_atomically
+from drawgrad.studies.checkpoint import CheckpointError, Checkpoints
 
 
 @pytest.fixture
@@ -76,21 +76,6 @@ def test_loading_runs_no_code(checkpoints, tmp_path, monkeypatch):
     with pytest.warns(RuntimeWarning, match="is damaged and is skipped"):
         assert checkpoints.load_newest()["step"] == 1
     assert not Path("executed").exists()
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-
-    def fail(part: Path) -> None:
-        part.write_text("half of the n")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, fail)
-    assert path.read_text() == "old"
-    write_atomically(path, lambda part: part.write_text("new"))
-    assert path.read_text() == "new"
 
 
 def test_a_half_written_checkpoint_is_none(checkpoints):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import io
 import re
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["CheckpointError", "Checkpoints", "write_atomically"]
+from drawgrad.studies.files import write_atomically
+
+__all__ = ["CheckpointError", "Checkpoints"]
 
 NAME = re.compile(r"step-(\d{9})\.pt")
 
@@ -36,7 +37,9 @@ class Checkpoints:
         """Write the state after `step` steps, and delete checkpoints beyond the newest ones."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"step-{step:09d}.pt"
-        write_atomically(path, lambda part: torch.save(state, part))
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_atomically(path, content.getvalue())
         for old in self.paths()[self.keep :]:
             old.unlink(missing_ok=True)
         return path
@@ -69,17 +72,3 @@ class Checkpoints:
                 "delete the folder to start this run again from its first step"
             )
         return None
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Make a file appear with its whole content, or not at all.
-
-    Args:
-        path: The file; replaced if it is there.
-        write: Called with the path of a temporary file in the same folder, which it has to fill.
-    """
-    part = path.with_name(f".{path.name}.part")
-    write(part)
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(part, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drawgrad.diagnostics import Estimate
-from drawgrad.studies.checkpoint import write_atomically
+from drawgrad.studies.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,10 +71,11 @@ class Exhibit:
             FigureCanvasAgg(figure)
             self.draw(figure)
             picture, table, data = (folder / f"{self.name}.{ending}" for ending in ("png", "md", "json"))
-            write_atomically(picture, lambda part: figure.savefig(part, format="png", dpi=130))
-        write_atomically(table, lambda part: part.write_text(self.markdown()))
-        text = json.dumps(self.data, indent=2) + "\n"
-        write_atomically(data, lambda part: part.write_text(text))
+            content = io.BytesIO()
+            figure.savefig(content, format="png", dpi=130)
+            write_atomically(picture, content.getvalue())
+        write_atomically(table, self.markdown())
+        write_atomically(data, json.dumps(self.data, indent=2) + "\n")
         return [picture, table, data]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from drawgrad._typing import Float, Tensor
-from drawgrad.studies.checkpoint import write_atomically
 from drawgrad.studies.data import Images
+from drawgrad.studies.files import write_atomically
 from drawgrad.studies.journal import read_metrics
 from drawgrad.studies.train_vae import TrainedVAE
 
@@ -61,7 +62,9 @@ def draw_figure(trained: TrainedVAE, images: Images, metrics: Path, target: Path
         _curves(page, trained, read_metrics(metrics), results)
         _usage(page, trained, results)
         _draws(page, trained, images)
-        write_atomically(target, lambda part: figure.savefig(part, format="png", dpi=110))
+        content = io.BytesIO()
+        figure.savefig(content, format="png", dpi=110)
+        write_atomically(target, content.getvalue())
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from drawgrad.studies.checkpoint import write_atomically
 from drawgrad.studies.config import TrainConfig, option_name
+from drawgrad.studies.files import write_atomically
 
 __all__ = ["RunFolder", "RunFolderError"]
 
@@ -64,7 +64,7 @@ class RunFolder:
             )
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.config, lambda part: part.write_text(config.to_json()))
+            write_atomically(self.config, config.to_json())
         except OSError as error:
             raise RunFolderError(f"{self.root} cannot be written ({error}); give another folder with --out") from error
 

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from drawgrad.studies.checkpoint import write_atomically
+from drawgrad.studies.files import write_atomically
 
 __all__ = ["Journal", "read_metrics"]
 
@@ -29,7 +29,7 @@ class Journal:
 
         kept = [line for line in read_metrics(metrics) if line["step"] <= step]
         text = "".join(json.dumps(line) + "\n" for line in kept)
-        write_atomically(metrics, lambda part: part.write_text(text))
+        write_atomically(metrics, text)
         self._file = metrics.open("a", buffering=1)
         shutil.rmtree(events, ignore_errors=True)
         self._events = SummaryWriter(str(events))

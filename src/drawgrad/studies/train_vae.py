@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from drawgrad._typing import Float, Tensor
-from drawgrad.studies.checkpoint import Checkpoints, write_atomically
+from drawgrad.studies.checkpoint import Checkpoints
 from drawgrad.studies.config import ConfigError, TrainConfig
 from drawgrad.studies.data import Images
 from drawgrad.studies.data.images import fixed_binarization
 from drawgrad.studies.elbo import VAETask
 from drawgrad.studies.evaluate import code_usage, multi_sample_bound
+from drawgrad.studies.files import write_atomically
 from drawgrad.studies.folder import RunFolder
 from drawgrad.studies.gradient import make_estimator
 from drawgrad.studies.journal import Journal
@@ -161,5 +162,5 @@ def measure(
         "seconds": progress.seconds,
         "test_seconds": test_seconds,
     }
-    write_atomically(folder.results, lambda part: part.write_text(json.dumps(results, indent=2) + "\n"))
+    write_atomically(folder.results, json.dumps(results, indent=2) + "\n")
     return results
