@@ -19,7 +19,7 @@ SOURCE = ROOT / "src" / "drawgrad"
 
 STUDIES = LAYERS["studies"]
 """The lowest layer that may import the packages of the extra ``study``."""
-PRIVATE = {"_checks", "_independent", "_typing", "kernels"}
+PRIVATE = {"_checks", "_independent", "_tables", "_typing", "kernels"}
 """Areas without a public path."""
 ON_FIRST_USE = {"jaxtyping", "llvmlite", "numba", "numpy", "triton"}
 """Packages that the core loads when they are first used, besides torch, which it loads at once."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Sequence
 
+from drawgrad._tables import markdown_table
 from drawgrad.estimators import ESTIMATORS, Estimator
 
 __all__ = ["claims", "ideas"]
@@ -38,13 +38,13 @@ def claims() -> str:
         f"<sub>Evaluations of one call with default options, for {VARIABLES} variables with {CLASSES} classes (binary "
         "ones where no others are taken).</sub>"
     )
-    return f"\n{_table(heads, rows)}\n\n{note}\n"
+    return f"\n{markdown_table(heads, rows, '<')}\n\n{note}\n"
 
 
 def ideas() -> str:
     """Markdown: the idea of each estimator and where it comes from, from the docstrings."""
     rows = [(f"`{cls.__name__}`", _idea(cls), _references(cls)) for cls in _in_order()]
-    return f"\n{_table(('estimator', 'idea', 'from'), rows)}\n"
+    return f"\n{markdown_table(('estimator', 'idea', 'from'), rows, '<')}\n"
 
 
 def _in_order() -> list[type[Estimator]]:
@@ -84,8 +84,3 @@ def _entries(text: str) -> list[str]:
 
 def _word(claim: bool) -> str:
     return "yes" if claim else "no"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from drawgrad._tables import markdown_table
+
 __all__ = ["AREAS", "LAYERS", "Area", "layers"]
 
 
@@ -43,5 +45,4 @@ def layers() -> str:
     for area in AREAS:
         floors.setdefault((area.layer, area.holds), []).append(f"`{area.name}`")
     rows = [(str(layer), ", ".join(names), holds) for (layer, holds), names in floors.items()]
-    lines = [("layer", "areas", "what lives there"), ("---", "---", "---"), *rows]
-    return "\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return f"\n{markdown_table(('layer', 'areas', 'what lives there'), rows, '<')}\n"

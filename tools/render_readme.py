@@ -7,12 +7,12 @@ python -m tools.render_readme --check   # change nothing; exit code 1 if the tex
 from __future__ import annotations
 
 import argparse
-import math
 import re
 import sys
 from pathlib import Path
 
 from benchmarks._record import RESULTS, ROOT, Measurement, Record, read
+from drawgrad._tables import markdown_table, with_spread
 from tools.estimator_table import claims, ideas
 from tools.layers import layers
 from tools.tree import tree
@@ -40,23 +40,18 @@ def table(record: Record) -> str:
     """A record in Markdown: title, one row for each case, and the circumstances."""
     quantities = list(dict.fromkeys(cell.quantity for cell in record.measurements))
     cells = {(cell.case, cell.quantity): cell for cell in record.measurements}
-    rows = [["", *quantities], ["---"] + ["---:"] * len(quantities)]
+    rows = []
     for case in dict.fromkeys(cell.case for cell in record.measurements):
         found = [cells.get((case, quantity)) for quantity in quantities]
         rows.append([case, *("" if cell is None else number(cell) for cell in found)])
-    lines = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    return f"\n{record.title}\n\n{lines}\n\n{_circumstances(record)}\n"
+    return f"\n{record.title}\n\n{markdown_table(('', *quantities), rows)}\n\n{_circumstances(record)}\n"
 
 
 def number(cell: Measurement) -> str:
     """A value with its spread, to the digits that the spread leaves certain."""
     unit = {"": "", "x": "×", "%": " %"}.get(cell.unit, f" {cell.unit}")
-    if cell.spread == 0:
-        return f"{cell.value:.4g}{unit}"
-    # Two digits of a spread that begins with 1, one of any other.
-    exponent = math.floor(math.log10(cell.spread))
-    digits = 1 - exponent if cell.spread < 2 * 10.0**exponent else -exponent
-    return f"{round(cell.value, digits):.{max(digits, 0)}f} ± {round(cell.spread, digits):.{max(digits, 0)}f}{unit}"
+    text = f"{cell.value:.4g}" if cell.spread == 0 else with_spread(cell.value, cell.spread)
+    return f"{text}{unit}"
 
 
 def _circumstances(record: Record) -> str:

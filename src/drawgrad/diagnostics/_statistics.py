@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from drawgrad.diagnostics._table import with_error
+from drawgrad._tables import with_spread
 
 __all__ = ["Bias", "Estimate", "Sample", "measure_bias"]
 
@@ -42,7 +42,7 @@ class Estimate:
     error: float
 
     def __str__(self) -> str:
-        return with_error(self.value, self.error)
+        return with_spread(self.value, self.error)
 
 
 class Sample:

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from drawgrad._tables import duration, significant, text_table
 from drawgrad.diagnostics._gradients import CostFunction
 from drawgrad.diagnostics._names import named
 from drawgrad.diagnostics._reference import count_states, has_gradient
 from drawgrad.diagnostics._statistics import Estimate
-from drawgrad.diagnostics._table import duration, significant, text_table
 from drawgrad.diagnostics.comparison import compare
 from drawgrad.diagnostics.report import Quality, Report
 from drawgrad.estimators import ESTIMATORS, Estimator, Exact

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from drawgrad._tables import duration, markdown_table, significant, text_table
 from drawgrad.diagnostics._plot import plot_rows
 from drawgrad.diagnostics._statistics import Estimate
-from drawgrad.diagnostics._table import duration, markdown_table, significant, text_table
 
 __all__ = ["Estimate", "Quality", "Report", "Verdict"]
 
