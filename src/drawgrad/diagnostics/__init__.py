@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from drawgrad.diagnostics.comparison import compare
-from drawgrad.diagnostics.monitor import Monitor, PitfallWarning, Writer
-from drawgrad.diagnostics.recommendation import Ranked, Recommendation, candidates, recommend
-from drawgrad.diagnostics.report import Estimate, Quality, Report, Verdict
+from drawgrad.diagnostics.comparison import (
+    Estimate,
+    Quality,
+    Ranked,
+    Recommendation,
+    Report,
+    Verdict,
+    candidates,
+    compare,
+    recommend,
+)
+from drawgrad.diagnostics.monitoring import Monitor, PitfallWarning, Writer
 
 __all__ = [
     "Estimate",

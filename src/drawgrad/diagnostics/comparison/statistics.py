@@ -19,30 +19,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from drawgrad._tables import with_spread
+from drawgrad.diagnostics.comparison.quality import Estimate
 
-__all__ = ["Bias", "Estimate", "Sample", "measure_bias"]
+__all__ = ["Bias", "Sample", "measure_bias"]
 
 ROWS = 1000
 """Draws that are compared pair by pair; of more, the means of groups are."""
 ROUNDING = 16.0
 """A mean gradient may be off by this many units in the last place, whatever the statistics say."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number and its standard error.
-
-    Example:
-        >>> str(Estimate(0.123456, 0.00123))
-        '0.1235 ± 0.0012'
-    """
-
-    value: float
-    error: float
-
-    def __str__(self) -> str:
-        return with_spread(self.value, self.error)
 
 
 class Sample:

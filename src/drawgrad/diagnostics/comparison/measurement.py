@@ -11,13 +11,14 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from drawgrad._checks import check_count
-from drawgrad.diagnostics._adapt import adapted
-from drawgrad.diagnostics._gradients import CostFunction, Effort, draw_gradients, measure_effort
-from drawgrad.diagnostics._names import named
-from drawgrad.diagnostics._reach import Watched, longest
-from drawgrad.diagnostics._reference import Reference, make_reference
-from drawgrad.diagnostics._statistics import Bias, Estimate, Sample, measure_bias
-from drawgrad.diagnostics.report import Quality, Report, Verdict
+from drawgrad.diagnostics.comparison.adaptation import adapted
+from drawgrad.diagnostics.comparison.gradients import CostFunction, Effort, draw_gradients, measure_effort
+from drawgrad.diagnostics.comparison.names import named
+from drawgrad.diagnostics.comparison.quality import Estimate, Quality, Verdict
+from drawgrad.diagnostics.comparison.reach import Watched, longest
+from drawgrad.diagnostics.comparison.reference import Reference, make_reference
+from drawgrad.diagnostics.comparison.report import Report
+from drawgrad.diagnostics.comparison.statistics import Bias, Sample, measure_bias
 from drawgrad.estimators import Estimator, Exact
 from drawgrad.functional import draw_seed
 

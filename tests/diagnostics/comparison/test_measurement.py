@@ -20,8 +20,8 @@ from torch.distributions import (
 )
 
 from drawgrad.diagnostics import Report, compare
-from drawgrad.diagnostics._gradients import draw_gradients
-from drawgrad.diagnostics._names import name_of
+from drawgrad.diagnostics.comparison.gradients import draw_gradients
+from drawgrad.diagnostics.comparison.names import name_of
 from drawgrad.distributions import RelaxedOneHotCategorical
 from drawgrad.estimators import (
     ESTIMATORS,

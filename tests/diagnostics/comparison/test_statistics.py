@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from drawgrad.diagnostics._statistics import Bias, Sample, measure_bias
+from drawgrad.diagnostics.comparison.statistics import Bias, Sample, measure_bias
 from tests.statistics import assert_frequencies, assert_mean
 
 REPETITIONS = 2000

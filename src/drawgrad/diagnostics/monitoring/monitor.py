@@ -14,7 +14,7 @@ from torch.distributions import Distribution
 from torch.utils.hooks import RemovableHandle
 
 from drawgrad._checks import check_count, check_distribution
-from drawgrad.diagnostics._figures import (
+from drawgrad.diagnostics.monitoring.figures import (
     choice_figures,
     gradient_figures,
     is_soft,
@@ -22,7 +22,7 @@ from drawgrad.diagnostics._figures import (
     logits_of,
     sample_figures,
 )
-from drawgrad.diagnostics._pitfalls import PITFALLS
+from drawgrad.diagnostics.monitoring.pitfalls import PITFALLS
 
 __all__ = ["Monitor", "PitfallWarning", "Writer"]
 

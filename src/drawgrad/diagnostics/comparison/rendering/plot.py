@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from drawgrad.diagnostics.report import Quality
+from drawgrad.diagnostics.comparison.quality import Quality
 
 __all__ = ["plot_rows"]
 

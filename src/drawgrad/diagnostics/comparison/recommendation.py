@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -12,41 +12,21 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from drawgrad._tables import duration, significant, text_table
-from drawgrad.diagnostics._gradients import CostFunction
-from drawgrad.diagnostics._names import named
-from drawgrad.diagnostics._reference import count_states, has_gradient
-from drawgrad.diagnostics._statistics import Estimate
-from drawgrad.diagnostics.comparison import compare
-from drawgrad.diagnostics.report import Quality, Report
+from drawgrad._tables import text_table
+from drawgrad.diagnostics.comparison.gradients import CostFunction
+from drawgrad.diagnostics.comparison.measurement import compare
+from drawgrad.diagnostics.comparison.names import named
+from drawgrad.diagnostics.comparison.quality import Estimate, Quality, Ranked
+from drawgrad.diagnostics.comparison.reference import count_states, has_gradient
+from drawgrad.diagnostics.comparison.rendering.table import RANKING, ranking_cells
+from drawgrad.diagnostics.comparison.rendering.words import budget_in_words, reason
+from drawgrad.diagnostics.comparison.report import Report
 from drawgrad.estimators import ESTIMATORS, Estimator, Exact
 
-__all__ = ["Ranked", "Recommendation", "candidates", "recommend"]
+__all__ = ["Recommendation", "candidates", "recommend"]
 
 TEMPERATURES = (0.1, 0.3, 0.5, 1.0, 2.0)
-TOLD_APART = 3.0
-"""Standard errors by which two mean squared errors differ for one to be called smaller."""
-HARDLY = 0.95
-"""The part of the error of a zero gradient above which another error is hardly less."""
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """An estimator with its place in a ranking.
-
-    Attributes:
-        estimator: the estimator.
-        quality: what was measured of one of its gradients.
-        gradients: how many of its gradients the budget pays for; they are averaged.
-        mean_squared_error: of that average: squared bias, and the variance divided by ``gradients``.
-        bias_share: which part of it is squared bias.
-    """
-
-    estimator: Estimator
-    quality: Quality
-    gradients: float
-    mean_squared_error: Estimate
-    bias_share: float
+Unit = Literal["evaluations", "seconds"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +43,7 @@ class Recommendation:
 
     ranking: tuple[Ranked, ...]
     budget: float
-    unit: Literal["evaluations", "seconds"]
+    unit: Unit
     reason: str
     report: Report
 
@@ -77,17 +57,7 @@ class Recommendation:
 
     def text(self) -> str:
         """The ranking as a table, and the reason."""
-        headings = ("estimator", "mean squared error", "of it bias", "gradients averaged")
-        rows = (
-            (
-                place.quality.name,
-                str(place.mean_squared_error),
-                f"{place.bias_share:.0%}",
-                significant(place.gradients),
-            )
-            for place in self.ranking
-        )
-        return f"{text_table(headings, rows)}\n{self.reason}"
+        return f"{text_table(RANKING, ranking_cells(self.ranking, self.unit))}\n{self.reason}"
 
 
 def candidates(
@@ -144,11 +114,12 @@ def recommend(
 ) -> Recommendation:
     r"""Rank estimators and temperatures for a cost of your own, by mean squared error at an equal budget.
 
-    .. math:: \mathrm{MSE} = \mathrm{bias}^2 + \mathrm{variance} \cdot \frac{c}{B}
+    .. math:: \mathrm{MSE} = \mathrm{bias}^2 + \mathrm{variance} / n, \qquad n = \lfloor B / c \rfloor
 
-    where B is the budget of a training step and c what one gradient takes of it: B/c gradients are averaged. Of two
-    that are alike to three digits, the one with the shorter name comes first. The reason says so if even the best is
-    not clearly closer to the exact gradient than zero is, and if what is known of it rests on too few draws.
+    where B is the budget of a training step and c what one gradient takes of it: n whole gradients are averaged, and
+    the ranking says what is left of the budget. Of two that are alike to three digits, the one with the shorter name
+    comes first. The reason says so if even the best is not clearly closer to the exact gradient than zero is, and if
+    what is known of it rests on too few draws.
 
     Args:
         cost: maps samples ``z`` of shape ``(samples, *batch, *event)`` to costs ``(samples, *lead)``.
@@ -180,7 +151,7 @@ def recommend(
     if evaluations is not None and seconds is not None:
         raise ValueError("evaluations and seconds must not both be given, for there is one budget; leave one out")
     budget = 10.0 if evaluations is None and seconds is None else evaluations if seconds is None else seconds
-    unit: Literal["evaluations", "seconds"] = "evaluations" if seconds is None else "seconds"
+    unit: Unit = "evaluations" if seconds is None else "seconds"
     assert budget is not None
     if isinstance(budget, bool) or not isinstance(budget, int | float):
         raise TypeError(f"{unit} must be a number, but it is {budget!r}; give what a training step may take")
@@ -199,16 +170,15 @@ def recommend(
         )
     report = compare(listed, cost, q, draws=draws, reference=reference, generator=generator)
     places = [_place(listed[row.name], row, budget, unit) for row in report.rows]
-    ranking = sorted((place for place in places if place.gradients >= 1), key=_order)
+    ranking = sorted((place for place in places if place is not None), key=_order)
     if not ranking:
-        least = min(getattr(row, unit) for row in report.rows)
+        least = min(_price(row, unit) for row in report.rows)
         raise ValueError(
             f"{unit} must pay for one gradient at least, but it is {budget:g}, and the cheapest takes {least:.3g}; "
             "raise the budget"
         )
-    reason = _reason(ranking, _words(budget, unit))
-    remarks = "".join(f"; but {remark}" for remark in _remarks(ranking[0], report.reference_norm.value**2))
-    return Recommendation(tuple(ranking), budget, unit, f"{reason[:-1]}{remarks}.", report)
+    said = reason(ranking, budget_in_words(budget, unit), report.reference_norm.value**2)
+    return Recommendation(tuple(ranking), budget, unit, said, report)
 
 
 def _at_temperatures(estimator: Estimator, temperatures: Sequence[float]) -> list[Estimator]:
@@ -221,61 +191,24 @@ def _at_temperatures(estimator: Estimator, temperatures: Sequence[float]) -> lis
     return [dataclasses.replace(estimator, **{name: tau}) for tau in temperatures]
 
 
-def _place(estimator: Estimator, row: Quality, budget: float, unit: Literal["evaluations", "seconds"]) -> Ranked:
-    gradients = budget / (row.evaluations if unit == "evaluations" else row.seconds)
+def _price(row: Quality, unit: Unit) -> float:
+    return row.evaluations if unit == "evaluations" else row.seconds
+
+
+def _place(estimator: Estimator, row: Quality, budget: float, unit: Unit) -> Ranked | None:
+    """The place of an estimator, or None if the budget does not pay for one gradient."""
+    price = _price(row, unit)
+    gradients = math.floor(budget / price)
+    if gradients < 1:
+        return None
     bias = max(row.bias_squared.value, 0.0)
     error = bias + row.variance.value / gradients
     spread = math.hypot(row.bias_squared.error, row.variance.error / gradients)
-    return Ranked(estimator, row, gradients, Estimate(error, spread), bias / error if error > 0 else 0.0)
+    share = bias / error if error > 0 else 0.0
+    return Ranked(estimator, row, gradients, budget - gradients * price, Estimate(error, spread), share)
 
 
 def _order(place: Ranked) -> tuple[bool, float, int]:
     """What is sorted by: errors that are not finite come last."""
     error = place.mean_squared_error.value
     return not math.isfinite(error), float(f"{error:.3g}"), len(place.quality.name)
-
-
-def _words(budget: float, unit: str) -> str:
-    if unit == "seconds":
-        return duration(budget)
-    return f"{budget:g} evaluation{'' if budget == 1 else 's'}"
-
-
-def _remarks(best: Ranked, zero: float) -> Iterator[str]:
-    """What speaks against the best one, given the mean squared error of a gradient that is zero."""
-    error = best.mean_squared_error
-    if error.value > zero:
-        yield f"a gradient of zero has less, {significant(zero)}, so the budget is too small"
-    elif error.value + TOLD_APART * error.error > HARDLY * zero > 0:
-        yield f"a gradient of zero has hardly more, {significant(zero)}, so the budget is too small"
-    if best.quality.verdict == "too few draws" and best.bias_share > 0.5:
-        # Most of the error is a difference that gradients explain which were too rare to be drawn.
-        yield "its rare gradients may not have been drawn, so its error may be larger, and more draws are needed"
-
-
-def _reason(ranking: Sequence[Ranked], budget: str) -> str:
-    """One sentence about the best and the runner-up: by how much, and what makes the difference."""
-    best = ranking[0]
-    found = significant(best.mean_squared_error.value)
-    if len(ranking) == 1:
-        return f"{best.quality.name} is the only estimator that {budget} pay for; its mean squared error is {found}."
-    second = ranking[1]
-    gap = second.mean_squared_error.value - best.mean_squared_error.value
-    noise = math.hypot(best.mean_squared_error.error, second.mean_squared_error.error)
-    start = (
-        f"{best.quality.name} has the smallest mean squared error at {budget}: {found}, against "
-        f"{significant(second.mean_squared_error.value)} of {second.quality.name}"
-    )
-    if best.mean_squared_error == Estimate(0.0, 0.0) and gap > 0:
-        return f"{start}, because it has neither variance nor bias."
-    if not gap > TOLD_APART * noise:
-        return f"{start}, which the measurement does not tell apart."
-    variances = [place.quality.variance.value / place.gradients for place in (best, second)]
-    biases = [math.sqrt(max(place.quality.bias_squared.value, 0.0)) for place in (best, second)]
-    if variances[1] - variances[0] >= biases[1] ** 2 - biases[0] ** 2:
-        what, pair = "variance", variances
-        other = f", and its bias of {significant(biases[0])} weighs less" if best.quality.verdict == "biased" else ""
-    else:
-        what, pair = "bias", biases
-        other = ", which outweighs its variance" if variances[0] > variances[1] else ""
-    return f"{start}, because its {what} is {significant(pair[0])} instead of {significant(pair[1])}{other}."

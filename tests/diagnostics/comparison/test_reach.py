@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent, Normal, OneHotCategorical
 
 from drawgrad.diagnostics import compare
-from drawgrad.diagnostics._gradients import draw_gradients
-from drawgrad.diagnostics._reach import HEADROOM, Watched, longest
-from drawgrad.diagnostics._reference import make_reference
-from drawgrad.diagnostics._statistics import Sample, measure_bias
-from drawgrad.diagnostics.comparison import ALPHA as CLAIMED
+from drawgrad.diagnostics.comparison.gradients import draw_gradients
+from drawgrad.diagnostics.comparison.measurement import ALPHA as CLAIMED
+from drawgrad.diagnostics.comparison.reach import HEADROOM, Watched, longest
+from drawgrad.diagnostics.comparison.reference import make_reference
+from drawgrad.diagnostics.comparison.statistics import Sample, measure_bias
 from drawgrad.estimators import (
     CategoricalDisArm,
     Estimator,

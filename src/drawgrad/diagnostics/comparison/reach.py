@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
 
 from drawgrad._independent import innermost
-from drawgrad.diagnostics._gradients import CostFunction, loss_of, rows_at_once
-from drawgrad.diagnostics._replicas import Replicas
+from drawgrad.diagnostics.comparison.gradients import CostFunction, loss_of, rows_at_once
+from drawgrad.diagnostics.comparison.replicas import Replicas
 from drawgrad.estimators import Estimator
 
 __all__ = ["Watched", "longest"]

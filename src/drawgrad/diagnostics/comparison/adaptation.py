@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.distributions import Distribution
 
-from drawgrad.diagnostics._gradients import CostFunction, loss_of
-from drawgrad.diagnostics._replicas import replicate
+from drawgrad.diagnostics.comparison.gradients import CostFunction, loss_of
+from drawgrad.diagnostics.comparison.replicas import replicate
 from drawgrad.estimators import Estimator
 
 __all__ = ["adapted"]

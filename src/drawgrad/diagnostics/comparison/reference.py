@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
 
 from drawgrad._independent import innermost
-from drawgrad.diagnostics._adapt import adapted
-from drawgrad.diagnostics._gradients import CostFunction, draw_gradients, measure_effort, rows_at_once
-from drawgrad.diagnostics._names import name_of
-from drawgrad.diagnostics._reach import Watched, longest
-from drawgrad.diagnostics._replicas import replicate
-from drawgrad.diagnostics._statistics import Sample
+from drawgrad.diagnostics.comparison.adaptation import adapted
+from drawgrad.diagnostics.comparison.gradients import CostFunction, draw_gradients, measure_effort, rows_at_once
+from drawgrad.diagnostics.comparison.names import name_of
+from drawgrad.diagnostics.comparison.reach import Watched, longest
+from drawgrad.diagnostics.comparison.replicas import replicate
+from drawgrad.diagnostics.comparison.statistics import Sample
 from drawgrad.estimators import Estimator, Exact, LeaveOneOut
 
 __all__ = ["Reference", "count_states", "has_gradient", "make_reference"]

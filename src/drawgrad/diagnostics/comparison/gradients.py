@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from drawgrad.diagnostics._replicas import Replicas, replicate
+from drawgrad.diagnostics.comparison.replicas import Replicas, replicate
 from drawgrad.estimators import Estimator
 
 __all__ = ["CostFunction", "Effort", "draw_gradients", "loss_of", "measure_effort", "rows_at_once"]

@@ -13,7 +13,7 @@ from torch.distributions import Bernoulli, Distribution, Independent, Normal, On
 from torch.nn import functional as F
 
 from drawgrad.diagnostics import Monitor, PitfallWarning
-from drawgrad.diagnostics._pitfalls import PITFALLS
+from drawgrad.diagnostics.monitoring.pitfalls import PITFALLS
 from drawgrad.functional import gumbel_softmax
 
 STEPS = 300
