@@ -8,7 +8,7 @@ import re
 from rich.console import Console
 
 from drawgrad.cli.progress import Display
-from drawgrad.studies.training import Progress
+from drawgrad.studies.runs.loop import Progress
 
 LATEST = {"train/elbo": -22.5, "valid/elbo": -23.25, "train/tau": 0.5}
 

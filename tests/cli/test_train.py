@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from drawgrad.cli import main
-from drawgrad.studies.checkpoint import Checkpoints
-from drawgrad.studies.journal import read_metrics
+from drawgrad.studies.runs.checkpoints import Checkpoints
+from drawgrad.studies.runs.journal import read_metrics
 
 TINY = ["--hidden", "8", "--variables", "3", "--categories", "4", "--batch-size", "200", "--test-samples", "5"]
 LONG = [*TINY, "--epochs", "40", "--checkpoint-every", "9"]
@@ -60,17 +60,17 @@ def test_without_a_folder_it_makes_one(tmp_path, monkeypatch, capsys):
 
 
 def test_threads_are_set_while_it_trains_only(tmp_path, monkeypatch):
-    from drawgrad.studies import train_vae
+    from drawgrad.studies.tasks.autoencoder import training
 
     seen = []
     for name in ("train_vae", "measure"):
-        original = getattr(train_vae, name)
+        original = getattr(training, name)
 
         def spy(*args, _original=original, **options):
             seen.append(torch.get_num_threads())
             return _original(*args, **options)
 
-        monkeypatch.setattr(train_vae, name, spy)
+        monkeypatch.setattr(training, name, spy)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     assert main(["train", *TINY, "--epochs", "1", "--out", str(tmp_path / "one")]) == 0
@@ -89,14 +89,14 @@ def test_a_loss_that_explodes_is_one_line(tmp_path, capsys):
 
 
 def test_ctrl_c_during_the_measurement_keeps_the_training(tmp_path, capsys, monkeypatch):
-    from drawgrad.studies import train_vae
+    from drawgrad.studies.tasks.autoencoder import training
 
     def interrupt(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(train_vae, "measure", interrupt)
+        patch.setattr(training, "measure", interrupt)
         assert main(["train", *TINY, "--epochs", "1", "--out", str(out)]) == 130
     error = capsys.readouterr().err
     assert error == f"drawgrad train: interrupted; continue with: drawgrad train --resume --out {out}\n"

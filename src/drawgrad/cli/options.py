@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from drawgrad.studies.config import option_name
+from drawgrad.studies.tasks.autoencoder.config import option_name
 
 __all__ = ["GroupedCommand", "GroupedOption", "given_settings", "settings_options"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from drawgrad.studies import training
+from drawgrad.studies.runs import loop
 
 __all__ = ["Display"]
 
@@ -50,7 +50,7 @@ class Display:
         if self._bar is not None:
             self._bar.stop()
 
-    def step(self, progress: training.Progress) -> None:
+    def step(self, progress: loop.Progress) -> None:
         """Show a step of the training."""
         if self._first_step is None:
             self._first_step, self._first_seconds = progress.step, progress.seconds
@@ -73,7 +73,7 @@ class Display:
             self.console.print(f"{what} {done}/{total}  {detail()}", highlight=False)
         self._shown = tenth
 
-    def _detail(self, progress: training.Progress) -> str:
+    def _detail(self, progress: loop.Progress) -> str:
         latest = progress.latest
         seconds = progress.seconds - self._first_seconds
         assert self._first_step is not None

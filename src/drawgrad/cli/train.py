@@ -17,12 +17,12 @@ import click
 
 from drawgrad.cli.options import GroupedCommand, GroupedOption, given_settings, settings_options
 from drawgrad.cli.wording import UserError
-from drawgrad.studies.config import ConfigError, TrainConfig, option_name
+from drawgrad.studies.tasks.autoencoder.config import ConfigError, TrainConfig, option_name
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from drawgrad.studies.folder import RunFolder
+    from drawgrad.studies.runs.folder import RunFolder
 
 __all__ = ["train"]
 
@@ -50,10 +50,10 @@ def train(context: click.Context, /, out: Path | None, resume: bool, **settings:
 
     Everything is left in one folder: settings, measurements (also for TensorBoard), checkpoints, results and a figure.
     """
-    from drawgrad.studies.checkpoint import CheckpointError
     from drawgrad.studies.data import DataError
-    from drawgrad.studies.folder import RunFolder, RunFolderError
-    from drawgrad.studies.training import Interrupted, NotFinite
+    from drawgrad.studies.runs.checkpoints import CheckpointError
+    from drawgrad.studies.runs.folder import RunFolder, RunFolderError
+    from drawgrad.studies.runs.loop import Interrupted, NotFinite
 
     try:
         config = TrainConfig(**{name: value for name, value in settings.items() if value is not None})
@@ -89,10 +89,10 @@ def _run(config: TrainConfig, folder: RunFolder, resume: bool, given: set[str]) 
 
     from drawgrad.cli.progress import Display
     from drawgrad.studies.data import load
-    from drawgrad.studies.figure import draw_figure
-    from drawgrad.studies.gradient import check_estimator
-    from drawgrad.studies.report import results_table
-    from drawgrad.studies.train_vae import measure, select_device, train_vae
+    from drawgrad.studies.tasks.autoencoder.figure import draw_figure
+    from drawgrad.studies.tasks.autoencoder.gradient import check_estimator
+    from drawgrad.studies.tasks.autoencoder.report import results_table
+    from drawgrad.studies.tasks.autoencoder.training import measure, select_device, train_vae
 
     console = Console()
     config = folder.resume(config, given) if resume else config

@@ -8,12 +8,12 @@ import math
 import pytest
 import torch
 
-from drawgrad.studies.config import ConfigError, TrainConfig
-from drawgrad.studies.figure import draw_figure
-from drawgrad.studies.folder import RunFolder
-from drawgrad.studies.report import results_table
-from drawgrad.studies.train_vae import build_model, measure, select_device, train_vae
-from tests.studies.vaes import small_images
+from drawgrad.studies.runs.folder import RunFolder
+from drawgrad.studies.tasks.autoencoder.config import ConfigError, TrainConfig
+from drawgrad.studies.tasks.autoencoder.figure import draw_figure
+from drawgrad.studies.tasks.autoencoder.report import results_table
+from drawgrad.studies.tasks.autoencoder.training import build_model, measure, select_device, train_vae
+from tests.studies.tasks.autoencoder.small import small_images
 
 IMAGES = small_images(count=200)
 

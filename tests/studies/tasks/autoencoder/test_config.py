@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drawgrad.studies.config import ConfigError, TrainConfig, option_name
+from drawgrad.studies.tasks.autoencoder.config import ConfigError, TrainConfig, option_name
 
 
 def test_what_is_not_given_suits_the_data_and_the_code():

@@ -9,11 +9,11 @@ import torch
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.diagnostics import Monitor
 from drawgrad.schedules import Schedule, constant, exponential, linear
-from drawgrad.studies.config import TrainConfig
 from drawgrad.studies.data.images import Images, binarize, fixed_binarization
-from drawgrad.studies.evaluate import log_likelihood
-from drawgrad.studies.gradient import at_temperature, expected_cost, has_temperature
-from drawgrad.studies.vae import VAE
+from drawgrad.studies.tasks.autoencoder.config import TrainConfig
+from drawgrad.studies.tasks.autoencoder.evaluation import log_likelihood
+from drawgrad.studies.tasks.autoencoder.gradient import at_temperature, expected_cost, has_temperature
+from drawgrad.studies.tasks.autoencoder.model import VAE
 
 __all__ = ["VAETask", "kl_weight_schedule", "temperature_schedule"]
 

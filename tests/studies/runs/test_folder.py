@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from drawgrad.studies.config import ConfigError, TrainConfig
-from drawgrad.studies.folder import RunFolder, RunFolderError
+from drawgrad.studies.tasks.autoencoder.config import ConfigError, TrainConfig
+from drawgrad.studies.runs.folder import RunFolder, RunFolderError
 
 CONFIG = TrainConfig(epochs=3, lr=0.01)
 

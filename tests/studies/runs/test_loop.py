@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from drawgrad.studies.checkpoint import Checkpoints
-from drawgrad.studies.journal import Journal, read_metrics
-from drawgrad.studies.training import Interrupted, NotFinite, Plan, Progress, epoch_order, fit
+from drawgrad.studies.runs.checkpoints import Checkpoints
+from drawgrad.studies.runs.journal import Journal, read_metrics
+from drawgrad.studies.runs.loop import Interrupted, NotFinite, Plan, Progress, epoch_order, fit
 
 
 class Task:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from drawgrad.studies.checkpoint import CheckpointError, Checkpoints
+from drawgrad.studies.runs.checkpoints import CheckpointError, Checkpoints
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from drawgrad.studies.data.images import Images
-from drawgrad.studies.latents import Latent
-from drawgrad.studies.vae import VAE
+from drawgrad.studies.tasks.autoencoder.code import Latent
+from drawgrad.studies.tasks.autoencoder.model import VAE
 
 __all__ = ["small_images", "small_vae"]
 

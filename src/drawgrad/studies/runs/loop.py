@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from drawgrad._typing import Float, Int, Tensor
-from drawgrad.studies.checkpoint import Checkpoints
-from drawgrad.studies.journal import Journal
+from drawgrad.studies.runs.checkpoints import Checkpoints
+from drawgrad.studies.runs.journal import Journal
 
 __all__ = ["Interrupted", "NotFinite", "Plan", "Progress", "Task", "fit"]
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from drawgrad._typing import Float, Tensor
 from drawgrad.estimators import Estimator
-from drawgrad.studies.latents import Latent
+from drawgrad.studies.tasks.autoencoder.code import Latent
 
 __all__ = ["VAE"]
 

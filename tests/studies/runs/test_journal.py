@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drawgrad.studies.journal import Journal, read_metrics
+from drawgrad.studies.runs.journal import Journal, read_metrics
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from drawgrad.studies.config import TrainConfig, option_name
+from drawgrad.studies.tasks.autoencoder.config import TrainConfig, option_name
 from drawgrad.studies.files import write_atomically
 
 __all__ = ["RunFolder", "RunFolderError"]

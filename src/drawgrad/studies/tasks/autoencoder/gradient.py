@@ -23,9 +23,9 @@ from drawgrad.estimators import (
     Reinforce,
     Relax,
 )
-from drawgrad.studies.config import ConfigError, TrainConfig
-from drawgrad.studies.latents import make_latent
-from drawgrad.studies.vae import VAE
+from drawgrad.studies.tasks.autoencoder.code import make_latent
+from drawgrad.studies.tasks.autoencoder.config import ConfigError, TrainConfig
+from drawgrad.studies.tasks.autoencoder.model import VAE
 
 __all__ = ["at_temperature", "check_estimator", "expected_cost", "fitting", "has_temperature", "make_estimator"]
 

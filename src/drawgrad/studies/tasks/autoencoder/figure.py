@@ -12,8 +12,8 @@ import torch
 from drawgrad._typing import Float, Tensor
 from drawgrad.studies.data import Images
 from drawgrad.studies.files import write_atomically
-from drawgrad.studies.journal import read_metrics
-from drawgrad.studies.train_vae import TrainedVAE
+from drawgrad.studies.runs.journal import read_metrics
+from drawgrad.studies.tasks.autoencoder.training import TrainedVAE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,13 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
-from drawgrad.studies.latents import BernoulliLatent, CategoricalLatent, GaussianLatent, Latent, make_latent
+from drawgrad.studies.tasks.autoencoder.code import (
+    BernoulliLatent,
+    CategoricalLatent,
+    GaussianLatent,
+    Latent,
+    make_latent,
+)
 from tests.statistics import assert_mean
 
 LATENTS = [CategoricalLatent(4, 3), BernoulliLatent(5), GaussianLatent(3)]

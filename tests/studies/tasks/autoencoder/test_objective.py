@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from drawgrad.studies.config import TrainConfig
 from drawgrad.studies.data.images import fixed_binarization
-from drawgrad.studies.elbo import VALID_SEED, VAETask, kl_weight_schedule, temperature_schedule
-from drawgrad.studies.train_vae import build_model
+from drawgrad.studies.tasks.autoencoder.config import TrainConfig
+from drawgrad.studies.tasks.autoencoder.objective import VALID_SEED, VAETask, kl_weight_schedule, temperature_schedule
+from drawgrad.studies.tasks.autoencoder.training import build_model
 from tests.statistics import assert_mean
-from tests.studies.vaes import small_images
+from tests.studies.tasks.autoencoder.small import small_images
 
 
 def task_of(images=None, **settings) -> VAETask:

@@ -8,12 +8,12 @@ import math
 import pytest
 import torch
 
-from drawgrad.studies import evaluate
-from drawgrad.studies.evaluate import code_usage, log_likelihood, log_weights, multi_sample_bound
-from drawgrad.studies.latents import BernoulliLatent, CategoricalLatent, GaussianLatent
+from drawgrad.studies.tasks.autoencoder import evaluation
+from drawgrad.studies.tasks.autoencoder.code import BernoulliLatent, CategoricalLatent, GaussianLatent
+from drawgrad.studies.tasks.autoencoder.evaluation import code_usage, log_likelihood, log_weights, multi_sample_bound
 from tests.statistics import assert_mean
-from tests.studies.test_latents import as_samples
-from tests.studies.vaes import small_vae
+from tests.studies.tasks.autoencoder.small import small_vae
+from tests.studies.tasks.autoencoder.test_code import as_samples
 
 DISCRETE = [CategoricalLatent(3, 3), BernoulliLatent(4)]
 
@@ -91,16 +91,16 @@ def test_the_bound_is_the_mean_of_log_mean_weights(x):
 @pytest.mark.parametrize("samples", [1, 7, 50])
 @pytest.mark.parametrize("rows", [3, 20, 10_000])
 def test_the_bound_covers_every_image_and_sample_however_it_is_cut(rows, samples, x, generator, monkeypatch):
-    monkeypatch.setitem(evaluate.ROWS, "cpu", rows)
+    monkeypatch.setitem(evaluation.ROWS, "cpu", rows)
     counted = []
-    original = evaluate.log_weights
+    original = evaluation.log_weights
 
     def spy(model, block, count, source):
         counted.append(len(block) * count)
         assert len(block) * count <= max(rows, count if count <= rows else 0)
         return original(model, block, count, source)
 
-    monkeypatch.setattr(evaluate, "log_weights", spy)
+    monkeypatch.setattr(evaluation, "log_weights", spy)
     done = []
     bound = multi_sample_bound(small_vae(CategoricalLatent(3, 3)), x, samples, generator, done.append)
     assert sum(counted) == len(x) * samples

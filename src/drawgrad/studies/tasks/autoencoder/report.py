@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drawgrad.studies.config import TrainConfig
+from drawgrad.studies.tasks.autoencoder.config import TrainConfig
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from drawgrad._typing import Float, Tensor
-from drawgrad.studies.vae import VAE
+from drawgrad.studies.tasks.autoencoder.model import VAE
 
 __all__ = ["Bound", "CodeUsage", "code_usage", "log_likelihood", "log_weights", "multi_sample_bound"]
 

@@ -7,12 +7,18 @@ import torch
 from torch import nn
 
 from drawgrad.estimators import ESTIMATORS, Estimator, MovingAverage, NoBaseline, Nvil, Reinforce
-from drawgrad.studies.config import ConfigError, TrainConfig
-from drawgrad.studies.elbo import VAETask
-from drawgrad.studies.gradient import at_temperature, check_estimator, fitting, has_temperature, make_estimator
-from drawgrad.studies.train_vae import build_model
+from drawgrad.studies.tasks.autoencoder.config import ConfigError, TrainConfig
+from drawgrad.studies.tasks.autoencoder.gradient import (
+    at_temperature,
+    check_estimator,
+    fitting,
+    has_temperature,
+    make_estimator,
+)
+from drawgrad.studies.tasks.autoencoder.objective import VAETask
+from drawgrad.studies.tasks.autoencoder.training import build_model
 from tests.statistics import assert_mean
-from tests.studies.vaes import small_images
+from tests.studies.tasks.autoencoder.small import small_images
 
 CONTINUOUS = {"LeaveOneOut", "Pathwise", "Reinforce", "Vimco"}
 BINARY_ONLY = {"Arm", "DisArm"}

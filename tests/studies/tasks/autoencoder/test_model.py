@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from drawgrad.studies.latents import BernoulliLatent, CategoricalLatent, GaussianLatent
-from drawgrad.studies.vae import VAE
-from tests.studies.vaes import small_vae
+from drawgrad.studies.tasks.autoencoder.code import BernoulliLatent, CategoricalLatent, GaussianLatent
+from drawgrad.studies.tasks.autoencoder.model import VAE
+from tests.studies.tasks.autoencoder.small import small_vae
 
 
 def test_the_cost_is_minus_the_log_likelihood_of_bernoulli_pixels(generator):

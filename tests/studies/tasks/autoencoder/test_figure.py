@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from drawgrad.studies import figure
-from tests.studies.vaes import small_images
+from drawgrad.studies.tasks.autoencoder import figure
+from tests.studies.tasks.autoencoder.small import small_images
 
 
 def test_tiles_run_along_rows_with_a_gap_between_them():

@@ -11,19 +11,19 @@ from typing import Any
 import torch
 
 from drawgrad._typing import Float, Tensor
-from drawgrad.studies.checkpoint import Checkpoints
-from drawgrad.studies.config import ConfigError, TrainConfig
 from drawgrad.studies.data import Images
 from drawgrad.studies.data.images import fixed_binarization
-from drawgrad.studies.elbo import VAETask
-from drawgrad.studies.evaluate import code_usage, multi_sample_bound
 from drawgrad.studies.files import write_atomically
-from drawgrad.studies.folder import RunFolder
-from drawgrad.studies.gradient import make_estimator
-from drawgrad.studies.journal import Journal
-from drawgrad.studies.latents import make_latent
-from drawgrad.studies.training import Plan, Progress, fit
-from drawgrad.studies.vae import VAE
+from drawgrad.studies.runs.checkpoints import Checkpoints
+from drawgrad.studies.runs.folder import RunFolder
+from drawgrad.studies.runs.journal import Journal
+from drawgrad.studies.runs.loop import Plan, Progress, fit
+from drawgrad.studies.tasks.autoencoder.code import make_latent
+from drawgrad.studies.tasks.autoencoder.config import ConfigError, TrainConfig
+from drawgrad.studies.tasks.autoencoder.evaluation import code_usage, multi_sample_bound
+from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
+from drawgrad.studies.tasks.autoencoder.model import VAE
+from drawgrad.studies.tasks.autoencoder.objective import VAETask
 
 __all__ = ["TEST_SEED", "TrainedVAE", "build_model", "measure", "select_device", "train_vae"]
 
