@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from benchmarks._clock import Clock
-from benchmarks._record import Measurement, median_of
 from drawgrad.functional import binary_concrete, gumbel_max, gumbel_max_linear, gumbel_noise, gumbel_softmax
+from drawgrad.studies.records import Measurement, median_of
 
 __all__ = ["DTYPES", "FEATURES", "LAYERS", "SHAPES", "Bench", "compiled", "layers", "others", "samplers"]
 

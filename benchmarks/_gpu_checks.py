@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from benchmarks._record import Measurement
 from drawgrad.functional import binary_concrete, gumbel_max, gumbel_max_linear, gumbel_noise, gumbel_softmax
 from drawgrad.kernels import reference
+from drawgrad.studies.records import Measurement
 
 __all__ = ["checks", "errors"]
 

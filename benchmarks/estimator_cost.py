@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, OneHotCategorical
 
-from benchmarks._record import RESULTS, Measurement, median_of, write
+from benchmarks import RESULTS
 from drawgrad.estimators import ESTIMATORS, Estimator
+from drawgrad.studies.records import Measurement, median_of, write
 
 __all__ = ["Size", "main", "measure"]
 

@@ -22,10 +22,11 @@ from pathlib import Path
 
 import torch
 
+from benchmarks import RESULTS, ROOT
 from benchmarks._clock import CudaClock
 from benchmarks._gpu_cases import Bench, layers, others, samplers
 from benchmarks._gpu_checks import checks, errors
-from benchmarks._record import RESULTS, ROOT, Measurement, write
+from drawgrad.studies.records import Measurement, write
 
 __all__ = ["SECTIONS", "Run", "Section", "main"]
 

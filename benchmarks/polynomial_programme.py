@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks._record import RESULTS, Measurement, write
+from benchmarks import RESULTS
 from drawgrad.studies.polynomial import ESTIMATORS, POWERS, RUNS, STEPS, train_polynomial
+from drawgrad.studies.records import Measurement, write
 
 __all__ = ["main"]
 

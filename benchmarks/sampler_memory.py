@@ -15,8 +15,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks._record import Measurement, write
+from benchmarks import RESULTS
 from drawgrad.functional import gumbel_softmax
+from drawgrad.studies.records import Measurement, write
 
 __all__ = ["main", "peak"]
 
@@ -61,6 +62,7 @@ def main() -> None:
         spread="a single run",
         command="python -m benchmarks.sampler_memory",
         seconds=time.perf_counter() - start,
+        folder=RESULTS,
     )
     for cell in cells:
         print(f"{cell.case:6} {cell.quantity:10} {cell.value:6.3f} {cell.unit}")

@@ -16,8 +16,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from benchmarks._record import Measurement, median_of, write
+from benchmarks import RESULTS
 from drawgrad.functional import gumbel_max, gumbel_softmax
+from drawgrad.studies.records import Measurement, median_of, write
 
 __all__ = ["main"]
 
@@ -95,6 +96,7 @@ def main() -> None:
         spread="half the interquartile range",
         command="python -m benchmarks.sampler_speed",
         seconds=time.perf_counter() - start,
+        folder=RESULTS,
     )
     for cell in cells:
         print(f"{cell.case:45} {cell.quantity:10} {cell.value:10.3f} +- {cell.spread:.3f} {cell.unit}")

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks._record import RESULTS, Measurement, write
+from benchmarks import RESULTS
 from drawgrad.studies.polynomial import over_runs
+from drawgrad.studies.records import Measurement, write
 from drawgrad.studies.toy import contestants, train_toy
 
 __all__ = ["main"]

@@ -11,8 +11,9 @@ import re
 import sys
 from pathlib import Path
 
-from benchmarks._record import RESULTS, ROOT, Measurement, Record, read
+from benchmarks import RESULTS, ROOT
 from drawgrad._tables import markdown_table, with_spread
+from drawgrad.studies.records import Measurement, Record, read
 from tools.estimator_table import claims, ideas
 from tools.layers import layers
 from tools.tree import tree

@@ -15,11 +15,11 @@ from unittest import mock
 import pytest
 import torch
 
-from benchmarks import _gpu_checks, gpu
+from benchmarks import RESULTS, ROOT, _gpu_checks, gpu
 from benchmarks._gpu_cases import Bench, layers, others, samplers
 from benchmarks._gpu_checks import checks, errors
-from benchmarks._record import RESULTS, ROOT, Measurement, read
 from drawgrad.functional import gumbel_max
+from drawgrad.studies.records import Measurement, read
 
 CPU = torch.device("cpu")
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import estimator_cost, polynomial_programme, toy_coin
-from benchmarks._record import RESULTS, Measurement, read
+from benchmarks import RESULTS, estimator_cost, polynomial_programme, toy_coin
 from benchmarks.estimator_cost import Size
 from drawgrad.estimators import ESTIMATORS
 from drawgrad.studies.polynomial import ESTIMATORS as POLYNOMIAL
+from drawgrad.studies.records import Measurement, read
 
 
 class TestEstimatorCost:

@@ -11,8 +11,9 @@ from unittest import mock
 
 import pytest
 
-from benchmarks import _record
-from benchmarks._record import RESULTS, Measurement, Record, median_of, read, write
+from benchmarks import RESULTS
+from drawgrad.studies import records
+from drawgrad.studies.records import Measurement, Record, median_of, provenance, read, write
 from tools.render_readme import main, number, render
 
 CELLS = [
@@ -49,14 +50,6 @@ class TestRecord:
         assert record.device.partition(" cores, ")[0].isdigit()
         assert set(record.versions) == {"python", "torch", "numba", "drawgrad"}
 
-    def test_a_copy_of_the_source_has_no_history_and_is_not_installed(self, tmp_path: Path) -> None:
-        with (
-            mock.patch.object(subprocess, "run", side_effect=FileNotFoundError("git")),
-            mock.patch.object(_record, "version", side_effect=PackageNotFoundError("drawgrad")),
-        ):
-            record = read(write("name", "Title", CELLS, spread="", command="", seconds=1.0, folder=tmp_path))
-        assert (record.commit, record.clean, record.versions["drawgrad"]) == ("unknown", False, "not installed")
-
     def test_a_median_comes_with_half_its_interquartile_range(self) -> None:
         assert (CELLS[0].value, CELLS[0].spread, CELLS[0].samples) == (5.0, 1.0, 5)
 
@@ -85,6 +78,66 @@ class TestRecord:
     @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
     def test_a_committed_one_is_right(self, path: Path) -> None:
         assert read(path).measurements
+
+
+class TestProvenance:
+    """Where the numbers come from, however the package came onto the machine."""
+
+    @pytest.fixture
+    def installed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """The package in a folder as an installer leaves it, without a repository; returns its metadata's folder."""
+        package = tmp_path / "site" / "drawgrad" / "studies" / "records.py"
+        package.parent.mkdir(parents=True)
+        package.write_text("")
+        metadata = tmp_path / "site" / "drawgrad-0.0.7.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: drawgrad\nVersion: 0.0.7\n")
+        monkeypatch.setattr(records, "__file__", str(package))
+        monkeypatch.syspath_prepend(tmp_path / "site")
+        return metadata
+
+    def test_of_a_repository_is_its_commit(self) -> None:
+        found = provenance()
+        (head,) = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=RESULTS.parent, capture_output=True, text=True, check=True
+        ).stdout.split()
+        assert head.startswith(found.commit)
+        assert len(found.commit) == 10
+
+    def test_of_a_package_is_the_commit_that_the_installer_noted(self, installed: Path) -> None:
+        noted = {"url": "https://host/drawgrad", "vcs_info": {"vcs": "git", "commit_id": "0123456789abcdef"}}
+        (installed / "direct_url.json").write_text(json.dumps(noted))
+        found = provenance()
+        assert (found.commit, found.clean, found.versions["drawgrad"]) == ("0123456789", True, "0.0.7")
+
+    def test_of_a_package_from_an_index_is_its_version(self, installed: Path) -> None:
+        found = provenance()
+        assert (found.commit, found.clean, found.versions["drawgrad"]) == ("unknown", False, "0.0.7")
+
+    def test_is_not_the_repository_that_a_package_was_installed_inside(self, installed: Path) -> None:
+        for arguments in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "c",
+                                           "--allow-empty"]):  # fmt: skip
+            subprocess.run(["git", *arguments], cwd=installed.parents[1], check=True)
+        assert provenance().commit == "unknown"
+
+    def test_of_another_copy_than_the_installed_one_is_not_that_ones(
+        self, installed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (installed / "direct_url.json").write_text(json.dumps({"vcs_info": {"commit_id": "0123456789abcdef"}}))
+        monkeypatch.setattr(records, "__file__", str(tmp_path / "records.py"))
+        assert provenance().commit == "unknown"
+
+    def test_needs_neither_git_nor_an_installation(self) -> None:
+        with (
+            mock.patch.object(subprocess, "run", side_effect=FileNotFoundError("git")),
+            mock.patch.object(records, "version", side_effect=PackageNotFoundError("drawgrad")),
+            mock.patch.object(records, "distribution", side_effect=PackageNotFoundError("drawgrad")),
+        ):
+            found = provenance()
+        assert (found.commit, found.clean, found.versions["drawgrad"]) == ("unknown", False, "not installed")
+
+    def test_may_be_told(self) -> None:
+        assert provenance(commit="abc").commit == "abc"
 
 
 class TestNumber:
