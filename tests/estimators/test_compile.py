@@ -10,6 +10,7 @@ from torch import Tensor
 from torch._dynamo.utils import counters
 from torch.distributions import OneHotCategorical
 
+from drawgrad.distributions import RelaxedOneHotCategorical, RelaxedOneHotCategoricalStraightThrough
 from drawgrad.estimators import ESTIMATORS, Estimator, Exact, ReinMax, STGumbelSoftmax
 from drawgrad.estimators._surrogate import SurrogateEstimator
 
@@ -39,6 +40,23 @@ def test_generated_code_agrees() -> None:
     estimator, seed = ReinMax(tau=1.1, samples=2), torch.tensor(7)
     found = with_gradient(lambda x: compiled(estimator, x, seed))
     torch.testing.assert_close(found, with_gradient(lambda x: step(estimator, x, seed)))
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_estimators_of_one_graph_draw_for_themselves(backend: str) -> None:
+    def steps(x: Tensor) -> Tensor:
+        q = OneHotCategorical(logits=x, validate_args=False)
+        drawn = RelaxedOneHotCategoricalStraightThrough(torch.tensor(0.5), logits=x, validate_args=False)
+        relaxed = RelaxedOneHotCategorical(torch.tensor(0.5), logits=x, validate_args=False)
+        losses = [make()(lambda z: torch.tanh(z @ WEIGHTS[:4]), q) for make in 2 * [ReinMax, STGumbelSoftmax]]
+        return torch.stack([*losses, *(d.rsample() @ WEIGHTS[:4] for d in 2 * [drawn, relaxed])])
+
+    results = []
+    for function in (steps, torch.compile(steps, backend=backend, fullgraph=True)):
+        torch.manual_seed(5)
+        results.append((*with_gradient(function), torch.get_rng_state()))
+    torch.testing.assert_close(*results)
+    assert len(results[0][0].flatten(1).unique(dim=0)) == len(results[0][0])
 
 
 @pytest.mark.parametrize("cls", [ReinMax, STGumbelSoftmax])

@@ -75,7 +75,7 @@ def _random_seed(generator: torch.Generator | None, device: torch.device) -> Ten
             f"make one with torch.Generator({str(device)!r})"
         )
     if generator is None and torch.compiler.is_compiling() and not is_plain():
-        return ops.random_seed(device)
+        return ops.random_seed(torch.empty(0, device=device))
     return torch.randint(-(2**63), 2**63 - 1, (1,), dtype=torch.int64, device=device, generator=generator)
 
 

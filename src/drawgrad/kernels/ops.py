@@ -51,14 +51,16 @@ sigmoid_vjp = Operator(reference.sigmoid_vjp, _fake_gradient, tau_at=2)
 
 
 @custom_op("drawgrad::random_seed", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
-def random_seed(device: torch.device) -> Tensor:
-    """A seed from the default generator of ``device``.
+def random_seed(place: Tensor) -> Tensor:
+    """A seed from the default generator of the device of ``place``, which must be a new ``torch.empty`` for each seed.
 
-    It is opaque to compilers, which would draw it from a generator of their own: compiled and eager code agree.
+    It is opaque to compilers, which would draw it from a generator of their own: compiled and eager code agree. They
+    merge calls with equal arguments even if the operator is tagged as random, but no two empty tensors are equal; and
+    they find the generator to save, where a checkpoint computes the seed again, by the device of the argument.
     """
-    return torch.randint(-(2**63), 2**63 - 1, (1,), dtype=torch.int64, device=device)
+    return torch.randint(-(2**63), 2**63 - 1, (1,), dtype=torch.int64, device=place.device)
 
 
 @random_seed.register_fake
-def _(device: torch.device) -> Tensor:
-    return torch.empty((1,), dtype=torch.int64, device=device)
+def _(place: Tensor) -> Tensor:
+    return torch.empty((1,), dtype=torch.int64, device=place.device)
