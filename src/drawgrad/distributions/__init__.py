@@ -1,4 +1,4 @@
-"""Relaxed discrete distributions, and the logistic one beneath the binary ones, as ``torch.distributions``.
+"""Relaxed discrete distributions, the logistic one beneath the binary ones, and subsets, as ``torch.distributions``.
 
 The constructors are torch's, ``(temperature, probs=None, logits=None, validate_args=None)``, and so is everything else
 that torch promises of a distribution. Beyond it:
@@ -27,6 +27,7 @@ torch's ``OneHotCategorical`` passes none.
 from __future__ import annotations
 
 from drawgrad.distributions import kl  # noqa: F401  registers the divergences with torch
+from drawgrad.distributions.k_subset import KSubset
 from drawgrad.distributions.logistic import Logistic
 from drawgrad.distributions.relaxed_bernoulli import LogitRelaxedBernoulli, RelaxedBernoulli
 from drawgrad.distributions.relaxed_categorical import ExpRelaxedCategorical, RelaxedOneHotCategorical
@@ -37,6 +38,7 @@ from drawgrad.distributions.straight_through import (
 
 __all__ = [
     "ExpRelaxedCategorical",
+    "KSubset",
     "Logistic",
     "LogitRelaxedBernoulli",
     "RelaxedBernoulli",

@@ -10,6 +10,7 @@ from drawgrad.functional.linear import gumbel_max_linear, gumbel_max_linear_shar
 from drawgrad.functional.lookup import gumbel_lookup
 from drawgrad.functional.noise import gumbel_noise, logistic_noise
 from drawgrad.functional.seeds import draw_seed, fold_seed
+from drawgrad.functional.subset import log_esp, subset_marginals, subset_sample
 from drawgrad.functional.surrogate import straight_through
 
 __all__ = [
@@ -26,7 +27,10 @@ __all__ = [
     "gumbel_max_linear_shard",
     "gumbel_noise",
     "gumbel_softmax",
+    "log_esp",
     "logistic_noise",
     "straight_through",
+    "subset_marginals",
+    "subset_sample",
     "winner_of_shards",
 ]
