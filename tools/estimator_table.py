@@ -7,17 +7,19 @@ import re
 
 from drawgrad._tables import markdown_table
 from drawgrad.estimators import ESTIMATORS, Estimator
+from drawgrad.variables import Binary, Countable, OneHot, Relaxable, Scored, Variable
 
 __all__ = ["claims", "ideas"]
 
 CLASSES, VARIABLES = 10, 3
 """The problem whose evaluations are counted, where the estimator takes classes; binary variables where it does not."""
-TAKES = {
-    frozenset({"categorical", "binary"}): "categorical, Bernoulli",
-    frozenset({"categorical"}): "categorical",
-    frozenset({"binary"}): "Bernoulli",
-    frozenset({"log_prob"}): "any with `log_prob`",
-    frozenset({"rsample"}): "any with `rsample`",
+TAKES: dict[type, str] = {
+    Countable: "categorical, Bernoulli",
+    Relaxable: "categorical, Bernoulli",
+    OneHot: "categorical",
+    Binary: "Bernoulli",
+    Scored: "any with `log_prob`",
+    Variable: "any with `rsample`",
 }
 
 
@@ -27,7 +29,7 @@ def claims() -> str:
     rows = [
         (
             f"`{cls.__name__}`",
-            TAKES[cls.supports],
+            TAKES[cls.takes],
             _word(cls.unbiased),
             _word(cls.needs_cost_gradient),
             _evaluations(cls),
@@ -53,7 +55,7 @@ def _in_order() -> list[type[Estimator]]:
 
 
 def _evaluations(cls: type[Estimator]) -> str:
-    return str(cls().evaluations(2 if cls.supports == {"binary"} else CLASSES, VARIABLES))
+    return str(cls().evaluations(2 if cls.takes is Binary else CLASSES, VARIABLES))
 
 
 def _idea(cls: type[Estimator]) -> str:

@@ -16,9 +16,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from drawgrad import diagnostics, distributions, estimators, functional, schedules, studies
+    from drawgrad import diagnostics, distributions, estimators, functional, schedules, studies, variables
 
-__all__ = ["__version__", "diagnostics", "distributions", "estimators", "functional", "schedules", "studies"]
+__all__ = [
+    "__version__",
+    "diagnostics",
+    "distributions",
+    "estimators",
+    "functional",
+    "schedules",
+    "studies",
+    "variables",
+]
 
 try:
     __version__ = version("drawgrad")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from drawgrad.estimators._discrete import Binary, Discrete, OneHot
 from drawgrad.estimators._surrogate import StraightThroughEstimator
+from drawgrad.variables import Binary, OneHot, Relaxable
 from tests.estimators.problems import Problem
 
 __all__ = ["codes", "expected_gradient", "state_gradients", "variables"]
 
 
-def variables(problem: Problem, logits: Tensor) -> Discrete:
+def variables(problem: Problem, logits: Tensor) -> Relaxable:
     """The variables of a problem."""
     return Binary(logits) if problem.binary else OneHot(logits)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
 
-from drawgrad.estimators._discrete import OneHot, discrete
+from drawgrad.variables import OneHot, variables_of
 
 __all__ = ["MeanFeature", "flatter"]
 
@@ -28,6 +28,6 @@ def flatter(q: Distribution) -> Distribution:
     """The same distribution at a temperature of 1.5, to draw from."""
     if isinstance(q, Independent):
         return Independent(flatter(q.base_dist), q.reinterpreted_batch_ndims)
-    variable = discrete(q)
+    variable = variables_of(q)
     family = OneHotCategorical if isinstance(variable, OneHot) else Bernoulli
     return family(logits=variable.logits.detach() / 1.5, validate_args=False)

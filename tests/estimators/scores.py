@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
-from torch.distributions import Distribution
 
-from drawgrad.estimators._base import SampleEstimator, draw
+from drawgrad.estimators._base import SampleEstimator
 from drawgrad.estimators._cost import Cost, gradient_only, sum_variables
-from drawgrad.estimators._registry import Kind
+from drawgrad.variables import Scored
 
 __all__ = ["PlainScore", "WrongParameters", "WrongScore"]
 
@@ -21,12 +20,13 @@ class PlainScore(SampleEstimator):
 
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
-    supports: ClassVar[frozenset[Kind]] = frozenset({"log_prob"})
+    takes: ClassVar[type] = Scored
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        z = draw(q, self.samples, seed)
-        costs = cost(z)
-        score = sum_variables(q.log_prob(z), costs)
+    def estimate(self, cost: Cost, variable: Scored, seed: Tensor) -> Tensor:
+        drawn = variable.expand(self.samples)
+        index = drawn.draw(seed)
+        costs = cost(drawn.sample_of(index))
+        score = sum_variables(drawn.log_prob(index), costs)
         return (costs + gradient_only(costs.detach() * score)).mean(0)
 
 
@@ -34,17 +34,20 @@ class PlainScore(SampleEstimator):
 class WrongScore(PlainScore):
     """Known to be wrong: the score is too small by a quarter."""
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        z = draw(q, self.samples, seed)
-        costs = cost(z)
-        return (costs + gradient_only(0.75 * costs.detach() * sum_variables(q.log_prob(z), costs))).mean(0)
+    def estimate(self, cost: Cost, variable: Scored, seed: Tensor) -> Tensor:
+        drawn = variable.expand(self.samples)
+        index = drawn.draw(seed)
+        costs = cost(drawn.sample_of(index))
+        return (costs + gradient_only(0.75 * costs.detach() * sum_variables(drawn.log_prob(index), costs))).mean(0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WrongParameters(PlainScore):
     """Known to be wrong: the cost's own parameters get their gradient twice."""
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        z = draw(q, self.samples, seed)
-        costs = cost(z)
-        return (costs + gradient_only(costs * sum_variables(q.log_prob(z), costs)) + gradient_only(costs)).mean(0)
+    def estimate(self, cost: Cost, variable: Scored, seed: Tensor) -> Tensor:
+        drawn = variable.expand(self.samples)
+        index = drawn.draw(seed)
+        costs = cost(drawn.sample_of(index))
+        score = sum_variables(drawn.log_prob(index), costs)
+        return (costs + gradient_only(costs * score) + gradient_only(costs)).mean(0)

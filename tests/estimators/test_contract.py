@@ -14,6 +14,7 @@ from torch.distributions import Bernoulli, Distribution, Independent, OneHotCate
 
 from drawgrad import estimators
 from drawgrad.estimators import ESTIMATORS, Estimator, Exact
+from drawgrad.variables import Variable
 from tests.estimators.bounds import exact_objective
 from tests.estimators.cases import CASES, CONFIGURATIONS, Case
 from tests.estimators.problems import GRID, Gradients, Problem
@@ -34,7 +35,7 @@ OWN: list[Case] = [("PlainScore()", PlainScore), ("PlainScore(samples=3)", lambd
 
 
 def takes(make: Make, problem: Problem) -> bool:
-    return bool(make().supports & {"binary" if problem.binary else "categorical", "log_prob"})
+    return make().obstacle(problem.distribution(problem.logits)) is None
 
 
 def pairs(problems: list[Problem], chosen: Callable[[Estimator], bool]) -> Iterator[object]:
@@ -100,7 +101,7 @@ class TestTheList:
         assert isinstance(cls.unbiased, bool)
         assert isinstance(cls.needs_cost_gradient, bool)
         assert isinstance(cls.hard, bool)
-        assert cls.supports
+        assert issubclass(cls.takes, Variable)
 
     def test_every_configuration_belongs_to_one(self) -> None:
         assert set(CONFIGURATIONS) <= set(ESTIMATORS)

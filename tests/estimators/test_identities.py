@@ -22,9 +22,11 @@ from drawgrad.estimators import (
     STGumbelSoftmax,
     StraightThrough,
 )
-from drawgrad.estimators._discrete import Binary, OneHot
 from drawgrad.estimators._surrogate import StraightThroughEstimator
+from drawgrad.estimators.rao_blackwell import midpoint
+from drawgrad.estimators.straight_through import separated
 from drawgrad.functional import conditional_gumbel, gumbel_max, gumbel_noise, gumbel_softmax
+from drawgrad.variables import Binary, OneHot
 from tests.estimators.by_state import codes, expected_gradient, state_gradients, variables
 from tests.estimators.problems import GRID, Form, Problem
 from tests.statistics import assert_mean
@@ -101,22 +103,24 @@ class TestClosedForms:
         logits = torch.randn(50, 4, dtype=torch.float64)
         one_hot = OneHot(logits)
         code = torch.randint(4, (50,))
-        expected = 0.5 * (one_hot.probs() + one_hot.encode(code))
-        torch.testing.assert_close(one_hot.midpoint(code).probs(), expected, rtol=1e-13, atol=1e-13)
+        expected = 0.5 * (one_hot.probs() + one_hot.sample_of(code))
+        torch.testing.assert_close(midpoint(one_hot, code).probs(), expected, rtol=1e-13, atol=1e-13)
         binary = Binary(logits)
         bits = torch.rand(50, 4) < 0.5
-        torch.testing.assert_close(binary.midpoint(bits).probs(), 0.5 * (binary.probs() + bits), rtol=1e-13, atol=1e-13)
+        torch.testing.assert_close(
+            midpoint(binary, bits).probs(), 0.5 * (binary.probs() + bits), rtol=1e-13, atol=1e-13
+        )
 
     @pytest.mark.parametrize("gap", [0.0, 0.5, 2.0])
     def test_separated_logits_lead_by_the_gap(self, gap: float) -> None:
         logits = torch.randn(50, 4, dtype=torch.float64)
         code = torch.randint(4, (50,))
-        moved = OneHot(logits).separated(code, gap)
+        moved = separated(OneHot(logits), code, gap)
         others = moved.scatter(-1, code[:, None], -torch.inf).amax(-1)
         lead = moved.gather(-1, code[:, None])[:, 0] - others
         assert bool((lead > gap - 1e-12).all())
         bits = torch.rand(50, 4) < 0.5
-        assert bool((torch.where(bits, 1, -1) * Binary(logits).separated(bits, gap) >= gap).all())
+        assert bool((torch.where(bits, 1, -1) * separated(Binary(logits), bits, gap) >= gap - 1e-12).all())
 
 
 class TestNoiseOfTheBackwardPass:
@@ -162,9 +166,9 @@ class TestNoiseOfTheBackwardPass:
     def test_the_relaxed_control_of_a_bernoulli_variable_is_that_of_two_classes(self) -> None:
         logits, y = torch.randn(20, dtype=torch.float64), torch.rand(20, dtype=torch.float64)
         pair = OneHot(torch.stack([logits, torch.zeros_like(logits)], -1))
-        two = pair.squash(pair.plus(torch.stack([y, 1 - y], -1)))[:, 0]
+        two = pair.squash(pair.logits + torch.stack([y, 1 - y], -1))[:, 0]
         binary = Binary(logits)
-        torch.testing.assert_close(binary.squash(binary.plus(y)), two)
+        torch.testing.assert_close(binary.squash(logits + binary.from_scores(binary.by_state(y))), two)
 
 
 class TestIdentities:
@@ -335,7 +339,7 @@ class TestRaoBlackwell:
 def test_codes_and_samples_are_inverse() -> None:
     for problem in GRID:
         states = problem.states()
-        assert torch.equal(variables(problem, states.clone()).encode(codes(problem, states)), states)
+        assert torch.equal(variables(problem, states.clone()).sample_of(codes(problem, states)), states)
 
 
 @pytest.mark.parametrize("cls", [GumbelSoftmax, STGumbelSoftmax])

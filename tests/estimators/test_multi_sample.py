@@ -10,12 +10,12 @@ from typing import ClassVar
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Categorical, Distribution, Normal, OneHotCategorical
+from torch.distributions import Bernoulli, Categorical, Normal, OneHotCategorical
 
 from drawgrad.estimators import Estimator, Exact, LeaveOneOut, Reinforce, Vimco
-from drawgrad.estimators._base import SampleEstimator, draw
+from drawgrad.estimators._base import SampleEstimator
 from drawgrad.estimators._cost import Cost, gradient_only, sum_variables
-from drawgrad.estimators._registry import Kind
+from drawgrad.variables import Scored
 from tests.estimators.bounds import exact_bound
 from tests.estimators.orders import FarFromZero, assert_less_error
 from tests.estimators.problems import Gradients, Problem
@@ -31,14 +31,15 @@ class PlainBound(SampleEstimator):
 
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
-    supports: ClassVar[frozenset[Kind]] = frozenset({"log_prob"})
+    takes: ClassVar[type] = Scored
     multi_sample_bound: ClassVar[bool] = True
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        z = draw(q, self.samples, seed)
-        costs = cost(z)
+    def estimate(self, cost: Cost, variable: Scored, seed: Tensor) -> Tensor:
+        drawn = variable.expand(self.samples)
+        index = drawn.draw(seed)
+        costs = cost(drawn.sample_of(index))
         bound = math.log(self.samples) - (-costs).logsumexp(0)
-        return bound + gradient_only(bound.detach() * sum_variables(q.log_prob(z), costs)).sum(0)
+        return bound + gradient_only(bound.detach() * sum_variables(drawn.log_prob(index), costs)).sum(0)
 
 
 def sample_and_score(cost: Callable[[Tensor], Tensor], estimator: Estimator) -> tuple[Tensor, Tensor, Tensor]:

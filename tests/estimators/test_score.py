@@ -20,7 +20,7 @@ from torch.distributions import (
 )
 
 from drawgrad.estimators import Estimator, LeaveOneOut, MovingAverage, Reinforce
-from drawgrad.estimators._opposite import draw_opposite
+from drawgrad.variables import variables_of
 from tests.estimators.networks import flatter
 from tests.estimators.orders import FarFromZero, assert_less_error
 from tests.estimators.problems import Problem
@@ -118,6 +118,11 @@ class TestAnyDistribution:
         assert not torch.equal(first, other)
 
 
+def draw_opposite(q: Distribution, samples: int) -> Tensor:
+    variable = variables_of(q).expand(samples // 2)
+    return variable.sample_of(variable.draw_antithetic(torch.tensor(3)))
+
+
 PAIRED: list[Callable[[], Distribution]] = [
     lambda: OneHotCategorical(logits=torch.tensor([0.3, -torch.inf, 1.0, -0.2]).expand(500, 4)),
     lambda: Bernoulli(logits=torch.tensor([0.3, -1.0, 2.0]).expand(500, 3)),
@@ -128,7 +133,7 @@ PAIRED: list[Callable[[], Distribution]] = [
 class TestAntithetic:
     @pytest.mark.parametrize("make", PAIRED)
     def test_each_sample_is_one_of_q(self, make: Callable[[], Distribution]) -> None:
-        z = draw_opposite(make(), 200, torch.tensor(3))
+        z = draw_opposite(make(), 200)
         for half in z.chunk(2):
             counts = half.sum((0, 1))
             if isinstance(make(), OneHotCategorical):
@@ -140,14 +145,14 @@ class TestAntithetic:
 
     def test_one_hot_pairs_differ_as_often_as_they_can(self) -> None:
         p = torch.tensor([0.7, 0.2, 0.1])
-        one, other = draw_opposite(OneHotCategorical(probs=p.expand(500, 3)), 200, torch.tensor(3)).chunk(2)
+        one, other = draw_opposite(OneHotCategorical(probs=p.expand(500, 3)), 200).chunk(2)
         same = (one * other).sum((0, 1))
         assert same[1:].tolist() == [0, 0]
         assert_frequencies(torch.stack([same[0], 50_000 - same[0]]), torch.tensor([0.4, 0.6]), resolution=0.02)
 
     def test_normal_samples_mirror_each_other(self) -> None:
         q = Independent(Normal(torch.tensor([0.5, -2.0]), torch.tensor([1.0, 3.0])), 1)
-        z = draw_opposite(q, 20_000, torch.tensor(3))
+        z = draw_opposite(q, 20_000)
         assert z.dtype == torch.float32
         one, other = z.chunk(2)
         torch.testing.assert_close(one + other, torch.tensor([1.0, -4.0]).expand_as(one), atol=1e-4, rtol=0)

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.distributions import Bernoulli, OneHotCategorical
 
 from drawgrad.estimators import ESTIMATORS, GumbelSoftmax, ReinMax, StraightThrough
-from drawgrad.estimators._discrete import Binary, OneHot
 from drawgrad.estimators._surrogate import StraightThroughEstimator, SurrogateEstimator
+from drawgrad.variables import Binary, OneHot
 
 SURROGATES = [cls for cls in ESTIMATORS.values() if issubclass(cls, SurrogateEstimator)]
 CLOSED = [cls for cls in SURROGATES if issubclass(cls, StraightThroughEstimator)]

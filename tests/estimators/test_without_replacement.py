@@ -12,8 +12,8 @@ from torch.distributions import Bernoulli, OneHotCategorical
 
 from drawgrad.estimators import Estimator, Exact, LeaveOneOut, RaoBlackwellScore, Reinforce, UnorderedSet
 from drawgrad.estimators._configurations import Configurations
-from drawgrad.estimators._discrete import Binary, Discrete, OneHot
 from drawgrad.estimators._inclusion import leave_one_out_ratios
+from drawgrad.variables import Binary, OneHot, Relaxable
 from tests.estimators.orders import FarFromZero, assert_less_error
 from tests.estimators.problems import Problem
 from tests.statistics import assert_frequencies
@@ -21,7 +21,7 @@ from tests.statistics import assert_frequencies
 ESTIMATORS = [RaoBlackwellScore(top=3, samples=2), RaoBlackwellScore(top=2, centred=True), UnorderedSet(samples=3)]
 
 
-def variables(binary: bool, *batch: int) -> Discrete:
+def variables(binary: bool, *batch: int) -> Relaxable:
     generator = torch.Generator().manual_seed(5)
     if binary:
         return Binary(torch.randn(*batch, generator=generator, dtype=torch.float64) * 1.5)
@@ -65,7 +65,7 @@ class TestConfigurations:
             torch.testing.assert_close(space.log_prob(found)[row], log_p[order[1 : count + 1]])
 
     @pytest.mark.parametrize("variable", [variables(False, 1), variables(False, 2), variables(True, 3)])
-    def test_draws_follow_the_order_of_draws_without_replacement(self, variable: Discrete) -> None:
+    def test_draws_follow_the_order_of_draws_without_replacement(self, variable: Relaxable) -> None:
         """Two draws and one state left out: every ordered pair by its probability."""
         draws = 40_000
         many = type(variable)(variable.logits.expand(draws, *variable.logits.shape))
@@ -90,12 +90,12 @@ class TestConfigurations:
         variable = variables(False, 4, 2, 3)
         space = Configurations.of(variable, 2)
         chosen = space.top(5, space.mode())
-        code = space.code(chosen)
+        code = space.index(chosen)
         assert code.shape == (5, 4, 2, 3)
         log_p = variable.expand(5).log_prob(code).sum(-1)
         torch.testing.assert_close(space.by_cost(space.log_prob(chosen)), log_p)
         first = variable.draw(torch.tensor(1))
-        assert torch.equal(space.code(space.number(first))[0], first)
+        assert torch.equal(space.index(space.number(first))[0], first)
 
 
 class TestRatios:

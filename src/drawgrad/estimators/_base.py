@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,11 +14,11 @@ from torch.distributions import Distribution
 from drawgrad._checks import check_count, check_distribution, check_temperature
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.estimators._cost import Cost
-from drawgrad.estimators._discrete import discrete
-from drawgrad.estimators._registry import KINDS, Kind, kinds_of, supporting
+from drawgrad.estimators._registry import supporting
 from drawgrad.functional import draw_seed
+from drawgrad.variables import described, variables_of
 
-__all__ = ["Estimator", "SampleEstimator", "StatefulEstimator", "draw", "seeded"]
+__all__ = ["Estimator", "SampleEstimator", "StatefulEstimator"]
 
 
 class Estimator(ABC):
@@ -35,7 +34,7 @@ class Estimator(ABC):
     Attributes:
         unbiased: whether the gradient's expectation is the exact gradient, for every cost.
         needs_cost_gradient: whether the cost must be differentiable in ``z``.
-        supports: the kinds of ``q`` that it takes.
+        takes: what it asks of the variable of ``q``: a class of :mod:`drawgrad.variables`.
         hard: whether the cost sees exact samples of ``q`` alone; if not, the value is that of a relaxation.
         multi_sample_bound: whether value and gradient are those of -log mean exp(-cost) over several samples, in place
             of the expectation.
@@ -43,22 +42,28 @@ class Estimator(ABC):
 
     unbiased: ClassVar[bool]
     needs_cost_gradient: ClassVar[bool]
-    supports: ClassVar[frozenset[Kind]]
+    takes: ClassVar[type]
     hard: ClassVar[bool] = True
     multi_sample_bound: ClassVar[bool] = False
 
     @abstractmethod
-    def evaluations(self, classes: int, variables: int) -> int:
+    def evaluations(self, states: int, variables: int) -> int:
         """How many samples z one call gives to the cost, for each element of the result.
 
         Args:
-            classes: K, classes of a variable; 2 for a Bernoulli one.
+            states: K, states of a variable; 2 for a Bernoulli one.
             variables: N, variables that share a cost.
         """
 
     @abstractmethod
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        """The loss, shape ``lead``; all randomness is that of ``seed``, a 0-dim int64 tensor."""
+    def estimate(self, cost: Cost, variable: Any, seed: Tensor) -> Tensor:
+        """The loss, shape ``lead``; all randomness is that of ``seed``, a 0-dim int64 tensor.
+
+        Args:
+            cost: the user's cost, checked.
+            variable: what q chooses among, of the class :attr:`takes`.
+            seed: of all draws of this call.
+        """
 
     def __call__(
         self,
@@ -86,21 +91,23 @@ class Estimator(ABC):
             ValueError: if the cost returns a wrong shape, or has no gradient where one is needed.
         """
         self.check_supported(q)
-        device = discrete(q).logits.device if kinds_of(q) & {"categorical", "binary"} else None
-        seed = draw_seed(generator=generator, seed=seed, device=device)
-        return self.estimate(Cost(cost, q.batch_shape), q, seed)
+        variable = variables_of(q)
+        seed = draw_seed(generator=generator, seed=seed, device=variable.device)
+        return self.estimate(Cost(cost, variable.cost_shape), variable, seed)
+
+    def obstacle(self, q: Distribution) -> str | None:
+        """Why this estimator does not take a distribution, or None if it does."""
+        if isinstance(variables_of(q), self.takes):
+            return None
+        return f"takes q = {described(self.takes)}, but q is a {type(q).__name__}"
 
     def check_supported(self, q: Distribution) -> None:
         """Refuse a distribution that this estimator does not take, and name those that take it."""
         check_distribution(q)
-        kinds = kinds_of(q)
-        if not self.supports & kinds:
-            accepted = " or ".join(words for kind, words in KINDS.items() if kind in self.supports)
-            others = ", ".join(supporting(kinds)) or "none of this package"
-            raise TypeError(
-                f"{type(self).__name__} takes q = {accepted}, but q is a {type(q).__name__}; "
-                f"estimators that take it: {others}"
-            )
+        obstacle = self.obstacle(q)
+        if obstacle is not None:
+            others = ", ".join(supporting(q)) or "none of this package"
+            raise TypeError(f"{type(self).__name__} {obstacle}; estimators that take it: {others}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +123,7 @@ class SampleEstimator(Estimator):
         if tau is not None:
             check_temperature(tau, "for the limit of zero use an estimator without a temperature")
 
-    def evaluations(self, classes: int, variables: int) -> int:
+    def evaluations(self, states: int, variables: int) -> int:
         """One for each sample."""
         return self.samples
 
@@ -136,41 +143,3 @@ class StatefulEstimator(Estimator, nn.Module):
     ) -> Float[Tensor, "..."]:
         """Estimate E[cost(z)], as :class:`Estimator` describes."""
         return Estimator.__call__(self, cost, q, generator=generator, seed=seed)
-
-
-def draw(q: Distribution, samples: int, seed: Tensor, row_offset: int = 0) -> Tensor:
-    """Draw hard samples from any distribution, without a gradient.
-
-    Args:
-        q: the distribution; one-hot categorical and Bernoulli ones are drawn with this package's noise, others with
-            torch's, from generators that are seeded for this draw only.
-        samples: how many.
-        seed: 0-dim int64 tensor.
-        row_offset: where the rows of the noise begin: another offset gives an independent draw from the same seed.
-
-    Returns:
-        Samples, shape ``(samples, *batch, *event)``.
-    """
-    if kinds_of(q) & {"categorical", "binary"}:
-        variable = discrete(q).expand(samples)
-        return variable.encode(variable.draw(seed, row_offset))
-    with torch.no_grad(), seeded(seed, row_offset):
-        return q.sample(torch.Size([samples]))
-
-
-@contextmanager
-def seeded(seed: Tensor, row_offset: int = 0) -> Iterator[None]:
-    """Seed torch's default generators for a while: for distributions whose sampler takes no generator.
-
-    Args:
-        seed: 0-dim int64 tensor.
-        row_offset: another number gives an independent draw.
-    """
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() and torch.cuda.is_initialized() else []
-    # The odd constant spreads neighbouring offsets over all 64 bits.
-    mixed = (int(seed) + row_offset * 0x9E3779B97F4A7C15) % 2**63
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(mixed)
-        if devices:
-            torch.cuda.manual_seed(mixed)
-        yield

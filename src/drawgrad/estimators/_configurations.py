@@ -5,22 +5,15 @@ There are K^N of them, but a beam as wide as the number that is asked for finds 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from drawgrad.estimators._discrete import Discrete, OneHot
 from drawgrad.functional import gumbel_noise
+from drawgrad.variables import Countable
 
-__all__ = ["Configurations", "class_log_probs"]
-
-
-def class_log_probs(variable: Discrete) -> Tensor:
-    """Log-probabilities of all classes, shape ``(*batch, k)``, differentiable; a binary variable has two classes."""
-    if isinstance(variable, OneHot):
-        return variable.logits.log_softmax(-1)
-    return torch.nn.functional.logsigmoid(torch.stack([-variable.logits, variable.logits], -1))
+__all__ = ["Configurations"]
 
 
 @dataclass(frozen=True)
@@ -33,18 +26,18 @@ class Configurations:
         log_pi: log-probabilities of the classes, float64, shape ``(rows, n, k)``.
     """
 
-    variable: Discrete
+    variable: Countable
     lead: int
     log_pi: Tensor
 
     @classmethod
-    def of(cls, variable: Discrete, lead: int) -> Configurations:
+    def of(cls, variable: Countable, lead: int) -> Configurations:
         """The configurations of variables, ``lead`` of whose batch dimensions are dimensions of the costs."""
         # Probabilities of many variables multiply, and so would the rounding of narrow dtypes.
-        log_pi = class_log_probs(replace(variable, logits=variable.logits.detach().double()))
+        log_pi = variable.to(torch.float64).log_probs().detach()
         rows = variable.batch_shape[:lead].numel()
         shared = variable.batch_shape[lead:].numel()
-        return cls(variable, lead, log_pi.reshape(rows, shared, variable.classes))
+        return cls(variable, lead, log_pi.reshape(rows, shared, variable.states))
 
     @property
     def states(self) -> int:
@@ -65,13 +58,13 @@ class Configurations:
         """The most probable configuration, shape ``(rows, 1, n)``."""
         return self.log_pi.argmax(-1)[:, None]
 
-    def number(self, code: Tensor) -> Tensor:
-        """The configuration of a code of shape ``batch_shape``, shape ``(rows, 1, n)``."""
-        return code.long().reshape(self.rows, 1, self.log_pi.shape[1])
+    def number(self, index: Tensor) -> Tensor:
+        """The configuration of an index of shape ``batch_shape``, shape ``(rows, 1, n)``."""
+        return self.variable.number(index).reshape(self.rows, 1, self.log_pi.shape[1])
 
-    def code(self, chosen: Tensor) -> Tensor:
-        """Codes of configurations ``(rows, count, n)``, shape ``(count, *batch)``."""
-        return self.variable.code(chosen.transpose(0, 1).reshape(chosen.shape[1], *self.variable.batch_shape))
+    def index(self, chosen: Tensor) -> Tensor:
+        """Indices of configurations ``(rows, count, n)``, shape ``(count, *batch)``."""
+        return self.variable.state(chosen.transpose(0, 1).reshape(chosen.shape[1], *self.variable.batch_shape))
 
     def by_cost(self, values: Tensor) -> Tensor:
         """Values ``(rows, count)`` in the shape of costs, ``(count, *lead)``."""

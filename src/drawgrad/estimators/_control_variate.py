@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
 from drawgrad._checks import check_count, check_temperature
 from drawgrad.estimators._base import StatefulEstimator
 from drawgrad.estimators._cost import Cost, gradient_only, needs_gradient_of, sum_variables
-from drawgrad.estimators._coupled import learns, spread, with_gradient
-from drawgrad.estimators._discrete import Binary, Discrete, discrete
-from drawgrad.estimators._registry import Kind
-from drawgrad.functional import gumbel_noise, logistic_noise
+from drawgrad.estimators._coupled import spread, with_gradient
+from drawgrad.variables import Relaxable
 
 __all__ = ["ControlVariateEstimator", "relaxed_control"]
 
@@ -45,7 +43,7 @@ class ControlVariateEstimator(StatefulEstimator):
     """
 
     unbiased: ClassVar[bool] = True
-    supports: ClassVar[frozenset[Kind]] = frozenset({"categorical", "binary"})
+    takes: ClassVar[type] = Relaxable
 
     def __init__(self, *, samples: int, tau: float | Tensor) -> None:
         super().__init__()
@@ -66,17 +64,16 @@ class ControlVariateEstimator(StatefulEstimator):
         Both are differentiable for the parameters of this estimator, and for ``y`` if it requires a gradient.
         """
 
-    def evaluations(self, classes: int, variables: int) -> int:
+    def evaluations(self, states: int, variables: int) -> int:
         """The hard sample alone."""
         return self.samples
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        variable = discrete(q)
+    def estimate(self, cost: Cost, variable: Relaxable, seed: Tensor) -> Tensor:
         drawn = variable.computed().expand(self.samples)
-        z = _perturbed(drawn, seed)
-        code = z > 0 if isinstance(drawn, Binary) else z.argmax(-1)
-        costs = cost(variable.encode(code))
-        if not learns(variable):
+        z = drawn.noisy(seed)
+        index = drawn.winner(z)
+        costs = cost(variable.sample_of(index))
+        if not variable.learns:
             return costs.mean(0)
         tau = _over_lead(self.tau, "tau", costs, z)
         y = drawn.squash(z.clamp(-FARTHEST, FARTHEST) / tau)
@@ -84,7 +81,7 @@ class ControlVariateEstimator(StatefulEstimator):
         control = torch.compiler.disable(self.control) if torch.compiler.is_compiling() else self.control
         value, slope = control(cost, y.to(variable.logits.dtype), costs.detach())
         along = drawn.jacobian(y, slope.to(y.dtype)) / tau
-        tied = _Tied(drawn, code, z)
+        tied = _Tied(drawn, index, z)
         gradient = tied.estimate(costs.detach() - value.detach(), along.detach())
         loss = with_gradient(costs, gradient, variable.logits)
         if not any(parameter.requires_grad for parameter in self.parameters()):
@@ -109,36 +106,20 @@ class ControlVariateEstimator(StatefulEstimator):
 class _Tied:
     """The estimate as a linear map of (f(D) - c, dc/dz), for coupled noise, and the map's adjoint."""
 
-    def __init__(self, drawn: Discrete, code: Tensor, z: Tensor) -> None:
-        self.pi = drawn.probs().detach()
-        self.score = drawn.encode(code) - self.pi
-        self.binary = isinstance(drawn, Binary)
-        if self.binary:
-            # One score, the difference of two classes' scores: 1 - P(b) (1 - exp(-|z|)).
-            self.ratio = 1 + torch.where(code, self.pi, 1 - self.pi) * torch.expm1(-z.abs())
-        else:
-            self.ratio = (z - z.gather(-1, code[..., None])).exp()
+    def __init__(self, drawn: Relaxable, index: Tensor, z: Tensor) -> None:
+        self.variable = replace(drawn, logits=drawn.logits.detach())
+        self.index, self.z = index, z
+        self.score = drawn.sample_of(index) - self.variable.probs()
 
     def estimate(self, rest: Tensor, along: Tensor) -> Tensor:
         """The gradient for the logits."""
-        moved = self.ratio * along
-        if not self.binary:
-            moved = moved - self.pi * moved.sum(-1, keepdim=True)
+        moved = self.variable.conditional_pullback(self.index, self.z, along)
         return spread(rest.to(moved.dtype), moved) * self.score + moved
 
     def adjoint(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Half the derivative of the squared gradient for c, still for each variable, and for dc/dz."""
-        if self.binary:
-            return -self.score * gradient, self.ratio * gradient
-        inner = (self.pi * gradient).sum(-1, keepdim=True)
-        return -self.score * gradient, self.ratio * (gradient - inner)
-
-
-def _perturbed(variable: Discrete, seed: Tensor) -> Tensor:
-    """Logits with noise, detached; the sample is where they are largest, or whether they are positive."""
-    logits = variable.logits.detach()
-    noise = logistic_noise if isinstance(variable, Binary) else gumbel_noise
-    return logits + noise(logits.shape, dtype=logits.dtype, device=logits.device, seed=seed)
+        moved = self.variable.conditional_pushforward(self.index, self.z, gradient)
+        return -self.score * gradient, moved
 
 
 def _over_lead(parameter: Tensor, name: str, costs: Tensor, like: Tensor) -> Tensor:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from drawgrad.estimators._cost import gradient_only, sum_variables
-from drawgrad.estimators._discrete import Discrete
 
-__all__ = ["learns", "spread", "with_gradient"]
-
-
-def learns(variable: Discrete) -> bool:
-    """Whether anybody asks for the gradient of the logits."""
-    return variable.logits.requires_grad and torch.is_grad_enabled()
+__all__ = ["spread", "with_gradient"]
 
 
 def spread(values: Tensor, like: Tensor) -> Tensor:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from drawgrad.estimators._cost import gradient_only
-from drawgrad.estimators._discrete import OneHot, discrete
-from drawgrad.estimators._registry import kinds_of
 
-__all__ = ["log_density", "score_loss"]
+__all__ = ["score_loss"]
 
 
 def score_loss(costs: Tensor, signal: Tensor, score: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -32,15 +29,3 @@ def score_loss(costs: Tensor, signal: Tensor, score: Tensor, weights: Tensor | N
     none = weights == 0
     factor = torch.where(none, 0.0, weights * signal)
     return (torch.where(none, 0.0, weights * costs) + gradient_only(factor * score)).sum(0)
-
-
-def log_density(q: Distribution, z: Tensor) -> Tensor:
-    """Log-probabilities of samples z, shape ``(samples, *batch)`` or with dimensions of the event left to sum over.
-
-    Those of discrete variables are finite, and so are their gradients, wherever a sample is possible; torch's own are
-    NaN for infinite logits.
-    """
-    if not kinds_of(q) & {"categorical", "binary"}:
-        return q.log_prob(z)
-    variable = discrete(q).expand(z.shape[0])
-    return variable.log_prob(z.argmax(-1) if isinstance(variable, OneHot) else z == 1)

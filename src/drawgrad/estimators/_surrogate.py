@@ -12,9 +12,8 @@ from torch.distributions import Distribution
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.estimators._base import SampleEstimator
 from drawgrad.estimators._cost import Cost
-from drawgrad.estimators._discrete import Discrete, discrete
-from drawgrad.estimators._registry import Kind
 from drawgrad.functional import draw_seed
+from drawgrad.variables import Relaxable, variables_of
 
 __all__ = ["StraightThroughEstimator", "SurrogateEstimator"]
 
@@ -28,10 +27,10 @@ class SurrogateEstimator(SampleEstimator):
 
     unbiased: ClassVar[bool] = False
     needs_cost_gradient: ClassVar[bool] = True
-    supports: ClassVar[frozenset[Kind]] = frozenset({"categorical", "binary"})
+    takes: ClassVar[type] = Relaxable
 
     @abstractmethod
-    def surrogate(self, variable: Discrete, seed: Tensor) -> Tensor:
+    def surrogate(self, variable: Relaxable, seed: Tensor) -> Tensor:
         """Samples z of ``variable`` with this estimator's gradient for its logits."""
 
     def rsample(
@@ -55,18 +54,19 @@ class SurrogateEstimator(SampleEstimator):
             TypeError: if the estimator does not take this ``q``.
         """
         self.check_supported(q)
-        variable = discrete(q)
+        variable = variables_of(q)
+        assert isinstance(variable, Relaxable)
         seed = draw_seed(generator=generator, seed=seed, device=variable.logits.device)
         return self.surrogate(variable.expand(self.samples), seed)
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        z = self.surrogate(discrete(q).expand(self.samples), seed)
+    def estimate(self, cost: Cost, variable: Relaxable, seed: Tensor) -> Tensor:
+        z = self.surrogate(variable.expand(self.samples), seed)
         return cost.through(z, type(self).__name__).mean(0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StraightThroughEstimator(SurrogateEstimator):
-    """A hard sample of ``q`` with a gradient in closed form; backward keeps the logits, the sample's code, the seed."""
+    """A hard sample of ``q`` with a gradient in closed form; backward keeps the logits, the sample's index and seed."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,29 +79,29 @@ class StraightThroughEstimator(SurrogateEstimator):
                 )
 
     @abstractmethod
-    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+    def pullback(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
         """The gradient for the logits.
 
         Args:
             variable: the variables, detached.
-            code: the sample that was drawn.
+            index: the sample that was drawn.
             grad: gradient for the sample, like the logits.
-            seed: the seed of the draw, which used the rows from zero to ``variable.rows``.
+            seed: the seed of the draw, which used a row for each of the logits without their last dimension.
 
         Returns:
             Gradient for the logits.
         """
 
-    def surrogate(self, variable: Discrete, seed: Tensor) -> Tensor:
+    def surrogate(self, variable: Relaxable, seed: Tensor) -> Tensor:
         return self.attach(variable, self.draw(variable, seed), seed)
 
-    def draw(self, variable: Discrete, seed: Tensor) -> Tensor:
-        """The code of the hard sample."""
+    def draw(self, variable: Relaxable, seed: Tensor) -> Tensor:
+        """The index of the hard sample."""
         return variable.draw(seed)
 
-    def attach(self, variable: Discrete, code: Tensor, seed: Tensor) -> Tensor:
-        """The sample z of a given code, with this estimator's gradient."""
-        return _HardSample.apply(variable.logits, code, seed, self, type(variable))
+    def attach(self, variable: Relaxable, index: Tensor, seed: Tensor) -> Tensor:
+        """The sample z of a given index, with this estimator's gradient."""
+        return _HardSample.apply(variable.logits, index, seed, self, type(variable))
 
 
 class _HardSample(torch.autograd.Function):
@@ -109,19 +109,19 @@ class _HardSample(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        logits: Tensor, code: Tensor, seed: Tensor, estimator: StraightThroughEstimator, kind: type[Discrete]
+        logits: Tensor, index: Tensor, seed: Tensor, estimator: StraightThroughEstimator, kind: type[Relaxable]
     ) -> Tensor:
-        return kind(logits).encode(code)
+        return kind(logits).sample_of(index)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        logits, code, seed, ctx.estimator, ctx.kind = inputs
-        ctx.save_for_backward(logits, code, seed)
+        logits, index, seed, ctx.estimator, ctx.kind = inputs
+        ctx.save_for_backward(logits, index, seed)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        logits, code, seed = ctx.saved_tensors
+        logits, index, seed = ctx.saved_tensors
         variable = ctx.kind(logits).computed()
         grad = grads[0].to(variable.logits.dtype)
-        found = ctx.estimator.pullback(variable, code, grad, seed)
+        found = ctx.estimator.pullback(variable, index, grad, seed)
         return found.to(logits.dtype), None, None, None, None

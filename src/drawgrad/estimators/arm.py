@@ -8,14 +8,13 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from drawgrad.estimators._base import SampleEstimator
 from drawgrad.estimators._cost import Cost
-from drawgrad.estimators._coupled import learns, spread, with_gradient
-from drawgrad.estimators._discrete import discrete
-from drawgrad.estimators._registry import Kind, register
+from drawgrad.estimators._coupled import spread, with_gradient
+from drawgrad.estimators._registry import register
 from drawgrad.functional import logistic_noise
+from drawgrad.variables import Binary
 
 __all__ = ["Arm", "DisArm"]
 
@@ -26,22 +25,21 @@ class AntitheticEstimator(SampleEstimator):
 
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
-    supports: ClassVar[frozenset[Kind]] = frozenset({"binary"})
+    takes: ClassVar[type] = Binary
 
     @abstractmethod
     def weight(self, logits: Tensor, noise: Tensor) -> Tensor:
         """What f(b) - f(b~) is multiplied by, shape ``(samples, *batch)``."""
 
-    def evaluations(self, classes: int, variables: int) -> int:
+    def evaluations(self, states: int, variables: int) -> int:
         """Two for each sample, which is a pair."""
         return 2 * self.samples
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        variable = discrete(q)
+    def estimate(self, cost: Cost, variable: Binary, seed: Tensor) -> Tensor:
         logits = variable.computed().logits.detach().expand(self.samples, *variable.logits.shape)
         noise = logistic_noise(logits.shape, dtype=logits.dtype, device=logits.device, seed=seed)
-        costs = cost(variable.encode(torch.cat([logits + noise > 0, logits - noise > 0])))
-        if not learns(variable):
+        costs = cost(variable.sample_of(torch.cat([logits + noise > 0, logits - noise > 0])))
+        if not variable.learns:
             return costs.mean(0)
         first, second = costs.detach().chunk(2)
         return with_gradient(costs, spread(first - second, logits) * self.weight(logits, noise), variable.logits)

@@ -12,8 +12,7 @@ from torch.distributions import Distribution
 
 from drawgrad._checks import check_flag
 from drawgrad._typing import Float, Tensor
-from drawgrad.estimators._discrete import discrete
-from drawgrad.estimators._registry import kinds_of
+from drawgrad.variables import variables_of
 
 __all__ = ["Baseline", "MovingAverage", "NoBaseline", "Nvil"]
 
@@ -189,12 +188,13 @@ class Nvil(Baseline):
         return found[..., 0].to(costs.dtype)
 
     def _features(self, q: Distribution, lead: int) -> Tensor:
-        if not kinds_of(q) & {"categorical", "binary"}:
+        p = variables_of(q).mean()
+        if p is None:
             raise TypeError(
                 f"Nvil can show its network the probabilities of a OneHotCategorical or Bernoulli, but q is a "
                 f"{type(q).__name__}; say what it sees with `with baseline.given(x):` around the call"
             )
-        p = discrete(q).probs().detach()
+        p = p.detach()
         features = p.flatten(lead) if p.dim() > lead else p[..., None]
         return features.to(next((weight.dtype for weight in self.network.parameters()), p.dtype))
 

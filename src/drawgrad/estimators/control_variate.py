@@ -63,7 +63,7 @@ class Rebar(ControlVariateEstimator):
         super().__init__(samples=samples, tau=tau)
         self.eta = nn.Parameter(torch.as_tensor(eta, dtype=torch.get_default_dtype()).detach().clone())
 
-    def evaluations(self, classes: int, variables: int) -> int:
+    def evaluations(self, states: int, variables: int) -> int:
         """The hard sample and the relaxed one, for each sample."""
         return 2 * self.samples
 
@@ -138,7 +138,7 @@ class Relax(ControlVariateEstimator):
         if relaxed_cost:
             self.eta = nn.Parameter(torch.ones(()))
 
-    def evaluations(self, classes: int, variables: int) -> int:
+    def evaluations(self, states: int, variables: int) -> int:
         """The hard sample, and with ``relaxed_cost`` the relaxed one, for each sample."""
         return (1 + self.relaxed_cost) * self.samples
 

@@ -7,14 +7,13 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from drawgrad.estimators._base import SampleEstimator
 from drawgrad.estimators._cost import Cost
-from drawgrad.estimators._coupled import learns, spread, with_gradient
-from drawgrad.estimators._discrete import discrete
-from drawgrad.estimators._registry import Kind, register
+from drawgrad.estimators._coupled import spread, with_gradient
+from drawgrad.estimators._registry import register
 from drawgrad.estimators._trees import balanced_pair, stick_pair
+from drawgrad.variables import OneHot
 
 __all__ = ["CategoricalDisArm"]
 
@@ -57,23 +56,22 @@ class CategoricalDisArm(SampleEstimator):
     tree: Literal["balanced", "stick"] = "balanced"
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
-    supports: ClassVar[frozenset[Kind]] = frozenset({"categorical"})
+    takes: ClassVar[type] = OneHot
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.tree not in ("balanced", "stick"):
             raise ValueError(f"tree must be 'balanced' or 'stick', but it is {self.tree!r}; 'balanced' is the default")
 
-    def evaluations(self, classes: int, variables: int) -> int:
+    def evaluations(self, states: int, variables: int) -> int:
         """Two for each sample, which is a pair."""
         return 2 * self.samples
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        variable = discrete(q)
+    def estimate(self, cost: Cost, variable: OneHot, seed: Tensor) -> Tensor:
         logits = variable.computed().logits.detach().expand(self.samples, *variable.logits.shape)
         pair = (balanced_pair if self.tree == "balanced" else stick_pair)(logits, seed)
-        costs = cost(variable.encode(torch.cat([pair.first, pair.second])))
-        if not learns(variable):
+        costs = cost(variable.sample_of(torch.cat([pair.first, pair.second])))
+        if not variable.learns:
             return costs.mean(0)
         first, second = costs.detach().chunk(2)
         return with_gradient(costs, spread(first - second, logits) * pair.weight, variable.logits)

@@ -7,13 +7,12 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from drawgrad._checks import check_count
 from drawgrad.estimators._base import Estimator
 from drawgrad.estimators._cost import Cost, sum_variables
-from drawgrad.estimators._discrete import discrete
-from drawgrad.estimators._registry import Kind, register
+from drawgrad.estimators._registry import register
+from drawgrad.variables import Countable
 
 __all__ = ["Exact"]
 
@@ -43,38 +42,37 @@ class Exact(Estimator):
     limit: int = 2**16
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
-    supports: ClassVar[frozenset[Kind]] = frozenset({"categorical", "binary"})
+    takes: ClassVar[type] = Countable
 
     def __post_init__(self) -> None:
         check_count(self.limit, "limit", minimum=1)
 
-    def evaluations(self, classes: int, variables: int) -> int:
+    def evaluations(self, states: int, variables: int) -> int:
         """K^N."""
-        return classes**variables
+        return states**variables
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        variable = discrete(q)
+    def estimate(self, cost: Cost, variable: Countable, seed: Tensor) -> Tensor:
         # The first state is the same whichever variables share a cost, and its cost tells which ones do.
-        first = variable.code(torch.zeros(1, *variable.batch_shape, dtype=torch.int64, device=variable.logits.device))
-        costs = cost(variable.encode(first))
+        first = variable.state(torch.zeros(1, *variable.batch_shape, dtype=torch.int64, device=variable.device))
+        costs = cost(variable.sample_of(first))
         shared = variable.batch_shape[costs.dim() - 1 :].numel()
-        count = variable.classes**shared
+        count = variable.states**shared
         if count > self.limit:
             raise ValueError(
-                f"Exact enumerates {variable.classes}^{shared} = {count} states, more than its limit of {self.limit}; "
+                f"Exact enumerates {variable.states}^{shared} = {count} states, more than its limit of {self.limit}; "
                 f"use an estimator that samples, let fewer variables share a cost, or use Exact(limit={count})"
             )
-        states = _digits(count, variable.classes, shared, variable.logits.device)
+        states = _digits(count, variable.states, shared, variable.device)
         lead = variable.batch_shape[: costs.dim() - 1].numel()
-        codes = variable.code(states.repeat(1, lead).reshape(count, *variable.batch_shape))
+        indices = variable.state(states.repeat(1, lead).reshape(count, *variable.batch_shape))
         if count > 1:
-            costs = torch.cat([costs, cost(variable.encode(codes[1:]))])
-        weights = sum_variables(variable.expand(count).log_prob(codes), costs).exp()
+            costs = torch.cat([costs, cost(variable.sample_of(indices[1:]))])
+        weights = sum_variables(variable.expand(count).log_prob(indices), costs).exp()
         # A state that cannot occur may have any cost, also an infinite one.
         return (weights * torch.where(weights == 0, 0.0, costs)).sum(0)
 
 
-def _digits(count: int, base: int, length: int, device: torch.device) -> Tensor:
+def _digits(count: int, base: int, length: int, device: torch.device | None) -> Tensor:
     """The numbers from 0 to ``count - 1``, written in ``length`` digits, shape ``(count, length)``."""
     powers = base ** torch.arange(length - 1, -1, -1, device=device)
     return torch.arange(count, device=device)[:, None] // powers % base

@@ -7,13 +7,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from drawgrad.estimators._base import SampleEstimator
-from drawgrad.estimators._configurations import class_log_probs
 from drawgrad.estimators._cost import Cost, gradient_only
-from drawgrad.estimators._discrete import discrete
-from drawgrad.estimators._registry import Kind, register
+from drawgrad.estimators._registry import register
+from drawgrad.variables import Countable
 
 __all__ = ["IndeCateR"]
 
@@ -40,7 +38,7 @@ class IndeCateR(SampleEstimator):
         >>> q = OneHotCategorical(logits=torch.zeros(10, 4, requires_grad=True))  # ten variables
         >>> estimator = IndeCateR(samples=2)
         >>> estimator(lambda z: z[..., 0].sum(-1) ** 2, q, seed=0).backward()
-        >>> estimator.evaluations(classes=4, variables=10)
+        >>> estimator.evaluations(states=4, variables=10)
         62
 
     References:
@@ -50,38 +48,37 @@ class IndeCateR(SampleEstimator):
 
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
-    supports: ClassVar[frozenset[Kind]] = frozenset({"categorical", "binary"})
+    takes: ClassVar[type] = Countable
 
-    def evaluations(self, classes: int, variables: int) -> int:
+    def evaluations(self, states: int, variables: int) -> int:
         """S (1 + N (K - 1))."""
-        return self.samples * (1 + variables * (classes - 1))
+        return self.samples * (1 + variables * (states - 1))
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        variable = discrete(q)
+    def estimate(self, cost: Cost, variable: Countable, seed: Tensor) -> Tensor:
         drawn = variable.expand(self.samples)
-        code = drawn.draw(seed)
-        costs = cost(variable.encode(code))
+        index = drawn.draw(seed)
+        costs = cost(variable.sample_of(index))
         lead = variable.batch_shape[: costs.dim() - 1]
         shared = variable.batch_shape[len(lead) :].numel()
-        others = variable.classes - 1
-        number = code.long().reshape(self.samples, *lead, shared)
+        others = variable.states - 1
+        number = variable.number(index).reshape(self.samples, *lead, shared)
 
         # Class D_n + 1, D_n + 2, ... (modulo K) of one variable n at a time.
-        shift = torch.arange(1, variable.classes, device=number.device)
+        shift = torch.arange(1, variable.states, device=number.device)
         which = torch.eye(shared, dtype=torch.int64, device=number.device)
         moves = (shift[:, None] * which[:, None]).reshape(shared, others, *[1] * len(lead), shared)
-        changed = (number[:, None, None] + moves) % variable.classes
+        changed = (number[:, None, None] + moves) % variable.states
         by_class = costs[:, None, None].expand(-1, shared, -1, *lead)
         if others and shared:
-            states = variable.code(changed.reshape(self.samples * shared * others, *variable.batch_shape))
-            found = cost(variable.encode(states)).reshape(self.samples, shared, others, *lead)
+            states = variable.state(changed.reshape(self.samples * shared * others, *variable.batch_shape))
+            found = cost(variable.sample_of(states)).reshape(self.samples, shared, others, *lead)
             by_class = torch.cat([by_class, found], 2)
         # From (samples, n, k, *lead) to (samples, *lead, n, k), like the probabilities.
         by_class = by_class.permute(0, *range(3, by_class.dim()), 1, 2)
 
-        p = class_log_probs(variable.computed()).exp().reshape(*lead, shared, variable.classes)
-        every = torch.arange(variable.classes, device=number.device)
-        p = p.expand(self.samples, *p.shape).gather(-1, (number[..., None] + every) % variable.classes)
+        p = variable.computed().log_probs().exp().reshape(*lead, shared, variable.states)
+        every = torch.arange(variable.states, device=number.device)
+        p = p.expand(self.samples, *p.shape).gather(-1, (number[..., None] + every) % variable.states)
         # A class that cannot occur may have any cost, also an infinite one.
         by_class = torch.where(p == 0, 0.0, by_class)
         value = (p.detach() * by_class).sum(-1).mean(-1)

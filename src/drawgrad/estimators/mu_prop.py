@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from drawgrad.estimators._base import SampleEstimator
 from drawgrad.estimators._cost import Cost, gradient_only, sum_variables
-from drawgrad.estimators._discrete import discrete
-from drawgrad.estimators._registry import Kind, register
+from drawgrad.estimators._registry import register
+from drawgrad.variables import Relaxable
 
 __all__ = ["MuProp"]
 
@@ -47,19 +45,18 @@ class MuProp(SampleEstimator):
 
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = True
-    supports: ClassVar[frozenset[Kind]] = frozenset({"categorical", "binary"})
+    takes: ClassVar[type] = Relaxable
 
-    def evaluations(self, classes: int, variables: int) -> int:
+    def evaluations(self, states: int, variables: int) -> int:
         """One for each sample, and one at the mean."""
         return self.samples + 1
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        variable = discrete(q)
+    def estimate(self, cost: Cost, variable: Relaxable, seed: Tensor) -> Tensor:
         drawn = variable.expand(self.samples)
-        code = drawn.draw(seed)
-        z = drawn.encode(code)
+        index = drawn.draw(seed)
+        z = drawn.sample_of(index)
         costs = cost(z)
-        if not (variable.logits.requires_grad and torch.is_grad_enabled()):
+        if not variable.learns:
             return costs.mean(0)
         pi = variable.expand(1).probs()
         mean = pi.detach()
@@ -69,5 +66,5 @@ class MuProp(SampleEstimator):
             return sum_variables(slope * x, costs)
 
         rest = costs.detach() - at_mean - along_slope(z - mean)
-        score = sum_variables(drawn.log_prob(code), costs)
+        score = sum_variables(drawn.log_prob(index), costs)
         return (costs + gradient_only(rest * score)).mean(0) + gradient_only(along_slope(pi))[0]

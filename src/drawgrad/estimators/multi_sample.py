@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
-from drawgrad.estimators._base import SampleEstimator, draw
+from drawgrad.estimators._base import SampleEstimator
 from drawgrad.estimators._cost import Cost, gradient_only, sum_variables
-from drawgrad.estimators._registry import Kind, register
-from drawgrad.estimators._score import log_density, score_loss
+from drawgrad.estimators._registry import register
+from drawgrad.estimators._score import score_loss
+from drawgrad.variables import Scored
 
 __all__ = ["LeaveOneOut", "Vimco"]
 
@@ -50,15 +50,16 @@ class LeaveOneOut(SampleEstimator):
     fewest_samples: ClassVar[int] = 2
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
-    supports: ClassVar[frozenset[Kind]] = frozenset({"log_prob"})
+    takes: ClassVar[type] = Scored
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        z = draw(q, self.samples, seed)
-        costs = cost(z)
+    def estimate(self, cost: Cost, variable: Scored, seed: Tensor) -> Tensor:
+        drawn = variable.expand(self.samples)
+        index = drawn.draw(seed)
+        costs = cost(drawn.sample_of(index))
         known = costs.detach()
         # The same as the cost less the mean of the others, without a difference of large sums.
         signal = (known - known.mean(0)) * (self.samples / (self.samples - 1))
-        return score_loss(costs, signal, sum_variables(log_density(q, z), costs))
+        return score_loss(costs, signal, sum_variables(drawn.log_prob(index), costs))
 
 
 @register
@@ -100,12 +101,13 @@ class Vimco(SampleEstimator):
     fewest_samples: ClassVar[int] = 2
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
-    supports: ClassVar[frozenset[Kind]] = frozenset({"log_prob"})
+    takes: ClassVar[type] = Scored
     multi_sample_bound: ClassVar[bool] = True
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        z = draw(q, self.samples, seed)
-        costs = cost(z)
+    def estimate(self, cost: Cost, variable: Scored, seed: Tensor) -> Tensor:
+        drawn = variable.expand(self.samples)
+        index = drawn.draw(seed)
+        costs = cost(drawn.sample_of(index))
         bound = _bound(costs)
         known = costs.detach()
         itself = torch.eye(self.samples, dtype=torch.bool, device=costs.device)
@@ -115,7 +117,7 @@ class Vimco(SampleEstimator):
         without = _bound(torch.where(itself, others, known).transpose(0, 1))
         # A baseline may be any number that the others yield; where they are all impossible, zero.
         without = torch.where(without.isinf(), 0.0, without)
-        score = sum_variables(log_density(q, z), costs)
+        score = sum_variables(drawn.log_prob(index), costs)
         return bound + gradient_only((bound.detach() - without) * score).sum(0)
 
 

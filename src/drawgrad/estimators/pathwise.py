@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from drawgrad.estimators._base import SampleEstimator, seeded
+from drawgrad.estimators._base import SampleEstimator
 from drawgrad.estimators._cost import Cost
-from drawgrad.estimators._registry import Kind, register
+from drawgrad.estimators._registry import register
+from drawgrad.variables import Variable, seeded
 
 __all__ = ["Pathwise"]
 
@@ -48,9 +49,14 @@ class Pathwise(SampleEstimator):
 
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = True
-    supports: ClassVar[frozenset[Kind]] = frozenset({"rsample"})
+    takes: ClassVar[type] = Variable
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
+    def obstacle(self, q: Distribution) -> str | None:
+        if q.has_rsample:
+            return None
+        return f"takes q = any distribution with rsample, but q is a {type(q).__name__}"
+
+    def estimate(self, cost: Cost, variable: Variable, seed: Tensor) -> Tensor:
         with seeded(seed):
-            z = q.rsample(torch.Size([self.samples]))
+            z = variable.q.rsample(torch.Size([self.samples]))
         return cost.through(z, type(self).__name__).mean(0)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Tensor
 
 from drawgrad._checks import check_count, check_nonnegative
-from drawgrad.estimators._discrete import Discrete
 from drawgrad.estimators._registry import register
 from drawgrad.estimators._surrogate import StraightThroughEstimator
+from drawgrad.variables import Relaxable
 
 __all__ = ["GumbelRao", "ReinMaxCV", "ReinMaxRao"]
 
@@ -19,18 +20,31 @@ BLOCK = 2**22
 
 
 def _gumbel_rao(
-    variable: Discrete, code: Tensor, grad: Tensor, tau: float | Tensor, draws: int, seed: Tensor, row_offset: int
+    variable: Relaxable, index: Tensor, grad: Tensor, tau: float | Tensor, draws: int, seed: Tensor, row_offset: int
 ) -> Tensor:
     """The mean of J(y) grad / tau over conditional draws of y = softmax((l + G) / tau), given the sample."""
     step = max(1, BLOCK // max(1, variable.logits.numel()))
     total = None
     for start in range(0, draws, step):
         block = variable.expand(min(step, draws - start))
-        scores = block.perturbed(code.expand(block.batch_shape), seed, row_offset + start * variable.rows)
+        scores = block.perturbed(index.expand(block.batch_shape), seed, row_offset + start * _rows(variable))
         part = variable.jacobian(variable.squash(scores / tau), grad).sum(0)
         total = part if total is None else total + part
     assert total is not None
     return total / draws / tau
+
+
+def _rows(variable: Relaxable) -> int:
+    """How many rows of noise one draw uses."""
+    return math.prod(variable.logits.shape[:-1])
+
+
+def midpoint(variable: Relaxable, index: Tensor) -> Relaxable:
+    """The variables whose probabilities are (pi + D) / 2, half way between the mean and the sample."""
+    # Up to a shift: log pi_j for the others, log(1 + pi_D) for the sample's class.
+    log_pi, winner = variable.log_probs(), variable.number(index)[..., None]
+    scores = log_pi.scatter(-1, winner, log_pi.gather(-1, winner).exp().log1p())
+    return replace(variable, logits=variable.from_scores(scores))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +56,9 @@ class _ConditionalEstimator(StraightThroughEstimator):
         super().__post_init__()
         check_count(self.conditional_samples, "conditional_samples", minimum=1)
 
-    def averaged(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+    def averaged(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
         """Gumbel-Rao at ``variable``, with rows of noise that begin after those of the sample."""
-        return _gumbel_rao(variable, code, grad, self.tau, self.conditional_samples, seed, variable.rows)
+        return _gumbel_rao(variable, index, grad, self.tau, self.conditional_samples, seed, _rows(variable))
 
 
 @register
@@ -75,8 +89,8 @@ class GumbelRao(_ConditionalEstimator):
         Paulus, Maddison, Krause. Rao-Blackwellizing the straight-through Gumbel-Softmax gradient estimator. ICLR 2021.
     """
 
-    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
-        return self.averaged(variable, code, grad, seed)
+    def pullback(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+        return self.averaged(variable, index, grad, seed)
 
 
 @register
@@ -108,9 +122,9 @@ class ReinMaxRao(_ConditionalEstimator):
         arXiv 2603.08257, 2026.
     """
 
-    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
-        middle = variable.midpoint(code)
-        return 2 * self.averaged(middle, code, grad, seed) - 0.5 * variable.jacobian(variable.probs(), grad)
+    def pullback(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+        middle = midpoint(variable, index)
+        return 2 * self.averaged(middle, index, grad, seed) - 0.5 * variable.jacobian(variable.probs(), grad)
 
 
 @register
@@ -162,15 +176,16 @@ class ReinMaxCV(_ConditionalEstimator):
                 f"control must be 'conditional' or 'relaxed', but it is {self.control!r}; 'conditional' is the default"
             )
 
-    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
-        middle = variable.midpoint(code)
+    def pullback(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+        middle = midpoint(variable, index)
         reinmax = 2 * variable.jacobian(middle.probs(), grad) - 0.5 * variable.jacobian(variable.probs(), grad)
-        single = middle.jacobian(self._single(variable, middle, code, seed), grad) / self.tau
-        return reinmax + self.eta * (self.averaged(middle, code, grad, seed) - single)
+        single = middle.jacobian(self._single(variable, middle, index, seed), grad) / self.tau
+        return reinmax + self.eta * (self.averaged(middle, index, grad, seed) - single)
 
-    def _single(self, variable: Discrete, middle: Discrete, code: Tensor, seed: Tensor) -> Tensor:
+    def _single(self, variable: Relaxable, middle: Relaxable, index: Tensor, seed: Tensor) -> Tensor:
         if self.control == "relaxed":
-            return middle.squash(middle.plus(variable.relax(self.tau, False, seed)))
+            relaxed = variable.by_state(variable.relax(self.tau, False, seed))
+            return middle.squash(middle.logits + variable.from_scores(relaxed))
         # Rows that neither the sample nor Gumbel-Rao reads.
-        unread = variable.rows * (1 + self.conditional_samples)
-        return middle.squash(middle.perturbed(code, seed, unread) / self.tau)
+        unread = _rows(variable) * (1 + self.conditional_samples)
+        return middle.squash(middle.perturbed(index, seed, unread) / self.tau)

@@ -8,9 +8,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from drawgrad._checks import check_temperature
-from drawgrad.estimators._discrete import Discrete
 from drawgrad.estimators._registry import register
 from drawgrad.estimators._surrogate import StraightThroughEstimator, SurrogateEstimator
+from drawgrad.variables import Relaxable
 
 __all__ = ["DecoupledSTGumbelSoftmax", "GumbelSoftmax", "STGumbelSoftmax"]
 
@@ -45,7 +45,7 @@ class GumbelSoftmax(SurrogateEstimator):
     tau: float | Tensor = 1.0
     hard: ClassVar[bool] = False
 
-    def surrogate(self, variable: Discrete, seed: Tensor) -> Tensor:
+    def surrogate(self, variable: Relaxable, seed: Tensor) -> Tensor:
         return variable.relax(self.tau, False, seed)
 
 
@@ -77,7 +77,7 @@ class STGumbelSoftmax(SurrogateEstimator):
 
     tau: float | Tensor = 1.0
 
-    def surrogate(self, variable: Discrete, seed: Tensor) -> Tensor:
+    def surrogate(self, variable: Relaxable, seed: Tensor) -> Tensor:
         return variable.relax(self.tau, True, seed)
 
 
@@ -122,9 +122,9 @@ class DecoupledSTGumbelSoftmax(StraightThroughEstimator):
         check_temperature(self.forward_tau, "for the most probable class use argmax", "forward_tau")
         check_temperature(self.backward_tau, "its gradient grows like 1/backward_tau", "backward_tau")
 
-    def draw(self, variable: Discrete, seed: Tensor) -> Tensor:
+    def draw(self, variable: Relaxable, seed: Tensor) -> Tensor:
         return replace(variable, logits=variable.logits / self.forward_tau).draw(seed)
 
-    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+    def pullback(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
         y = replace(variable, logits=variable.logits / self.backward_tau).relax(1.0, False, seed)
         return variable.jacobian(y, grad) / self.backward_tau

@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from drawgrad._checks import check_count, check_flag
-from drawgrad.estimators._base import StatefulEstimator, draw
+from drawgrad.estimators._base import StatefulEstimator
 from drawgrad.estimators._cost import Cost, sum_variables
-from drawgrad.estimators._opposite import draw_opposite
-from drawgrad.estimators._registry import Kind, register
-from drawgrad.estimators._score import log_density, score_loss
+from drawgrad.estimators._registry import register
+from drawgrad.estimators._score import score_loss
 from drawgrad.estimators.baselines import Baseline, NoBaseline
+from drawgrad.variables import Scored, variables_of
 
 __all__ = ["Reinforce"]
 
@@ -60,7 +60,7 @@ class Reinforce(StatefulEstimator):
 
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
-    supports: ClassVar[frozenset[Kind]] = frozenset({"log_prob"})
+    takes: ClassVar[type] = Scored
 
     def __init__(
         self,
@@ -101,26 +101,32 @@ class Reinforce(StatefulEstimator):
         options += [f"proposal={self.proposal}"] if self.proposal else []
         return ", ".join(options)
 
-    def evaluations(self, classes: int, variables: int) -> int:
+    def evaluations(self, states: int, variables: int) -> int:
         """One for each sample."""
         return self.samples
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        source = q if self.proposal is None else self._proposed(q)
-        z = (draw_opposite if self.antithetic else draw)(source, self.samples, seed)
+    def estimate(self, cost: Cost, variable: Scored, seed: Tensor) -> Tensor:
+        source = variable if self.proposal is None else self._proposed(variable.q)
+        if self.antithetic:
+            index = source.expand(self.samples // 2).draw_antithetic(seed)
+        else:
+            index = source.expand(self.samples).draw(seed)
+        z = source.sample_of(index)
         costs = cost(z)
-        signal = self.baseline(costs.detach(), q)
-        log_q = log_density(q, z)
+        signal = self.baseline(costs.detach(), variable.q)
+        drawn = variable.expand(self.samples)
+        log_q = drawn.log_prob(index if source is variable else variable.index_of(z))
         weights = None
-        if source is not q:
-            weights = sum_variables(log_q.detach() - log_density(source, z), costs).exp() / self.samples
+        if source is not variable:
+            log_r = source.expand(self.samples).log_prob(index)
+            weights = sum_variables(log_q.detach() - log_r, costs).exp() / self.samples
         loss = score_loss(costs, signal, sum_variables(log_q, costs), weights)
         if signal.requires_grad:
             error = torch.where(signal.isfinite(), signal, 0.0).square() / 2
             loss = loss + _Descent.apply(error.mean(0))
         return loss
 
-    def _proposed(self, q: Distribution) -> Distribution:
+    def _proposed(self, q: Distribution) -> Scored:
         assert self.proposal is not None
         source = self.proposal(q)
         if not isinstance(source, Distribution):
@@ -131,7 +137,10 @@ class Reinforce(StatefulEstimator):
                 f"{tuple(q.event_shape)}, but it returned batch {tuple(source.batch_shape)} and event "
                 f"{tuple(source.event_shape)}; expand it"
             )
-        return source
+        found = variables_of(source)
+        if not isinstance(found, Scored):
+            raise TypeError(f"proposal must return a distribution with log_prob, but {type(source).__name__} has none")
+        return found
 
 
 class _Descent(torch.autograd.Function):

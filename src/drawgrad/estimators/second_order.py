@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from drawgrad.estimators._discrete import Discrete
 from drawgrad.estimators._registry import register
 from drawgrad.estimators._surrogate import StraightThroughEstimator
+from drawgrad.variables import Relaxable
 
 __all__ = ["ZGR", "Darn", "ReinMax"]
 
@@ -58,11 +58,12 @@ class Darn(StraightThroughEstimator):
         if self.point not in ("mean", "uniform"):
             raise ValueError(f"point must be 'mean' or 'uniform', but it is {self.point!r}; 'mean' is the default")
 
-    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+    def pullback(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
         pi = variable.probs()
-        point = pi if self.point == "mean" else torch.full_like(pi, variable.centre)
-        signal = variable.pick(grad, code) - variable.inner(point, grad)
-        return variable.bump(-pi * signal, code, signal)
+        point = pi if self.point == "mean" else torch.full_like(pi, 1 / variable.states)
+        hard = variable.sample_of(index)
+        signal = variable.inner(hard, grad) - variable.inner(point, grad)
+        return hard * signal - pi * signal
 
 
 @register
@@ -90,10 +91,11 @@ class ZGR(StraightThroughEstimator):
         Shekhovtsov. Cold analysis of Rao-Blackwellized straight-through Gumbel-Softmax gradient estimator. ICML 2023.
     """
 
-    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+    def pullback(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
         # The bracket of the formula, times g, without its terms that cancel.
-        pi, reached = variable.probs(), 0.5 * variable.pick(grad, code)
-        return variable.bump(pi * (0.5 * grad - reached), code, reached - 0.5 * variable.inner(pi, grad))
+        pi, hard = variable.probs(), variable.sample_of(index)
+        reached = 0.5 * variable.inner(hard, grad)
+        return pi * (0.5 * grad - reached) + hard * (reached - 0.5 * variable.inner(pi, grad))
 
 
 @register
@@ -125,10 +127,11 @@ class ReinMax(StraightThroughEstimator):
 
     tau: float | Tensor = 1.0
 
-    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+    def pullback(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
         pi = variable.probs()
         flat = pi if isinstance(self.tau, float) and self.tau == 1.0 else variable.probs(self.tau)
-        reached = variable.pick(grad, code)
+        hard = variable.sample_of(index)
+        reached = variable.inner(hard, grad)
         # 2 J(p) g with p = (pi_tau + D) / 2: p^T g once, then the parts of pi_tau and of D.
         mean = 0.5 * (variable.inner(flat, grad) + reached)
-        return variable.bump(flat * (grad - mean), code, reached - mean) - 0.5 * variable.jacobian(pi, grad)
+        return flat * (grad - mean) + hard * (reached - mean) - 0.5 * variable.jacobian(pi, grad)

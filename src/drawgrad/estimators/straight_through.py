@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from drawgrad._checks import check_nonnegative
-from drawgrad.estimators._discrete import Discrete
 from drawgrad.estimators._registry import register
 from drawgrad.estimators._surrogate import StraightThroughEstimator
+from drawgrad.variables import Relaxable
 
 __all__ = ["GappedStraightThrough", "SlopeAnnealedStraightThrough", "StraightThrough"]
 
@@ -40,7 +41,7 @@ class StraightThrough(StraightThroughEstimator):
         Bengio, Leonard, Courville. Estimating or propagating gradients through stochastic neurons. 2013.
     """
 
-    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+    def pullback(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
         return variable.jacobian(variable.probs(), grad)
 
 
@@ -71,7 +72,7 @@ class SlopeAnnealedStraightThrough(StraightThroughEstimator):
 
     tau: float | Tensor = 1.0
 
-    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+    def pullback(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
         return variable.jacobian(variable.probs(self.tau), grad) / self.tau
 
 
@@ -111,6 +112,13 @@ class GappedStraightThrough(StraightThroughEstimator):
         super().__post_init__()
         check_nonnegative(self.gap, "gap")
 
-    def pullback(self, variable: Discrete, code: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
-        y = variable.squash(variable.separated(code, self.gap) / self.tau)
+    def pullback(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+        y = variable.squash(separated(variable, index, self.gap) / self.tau)
         return variable.jacobian(y, grad) / self.tau
+
+
+def separated(variable: Relaxable, index: Tensor, gap: float) -> Tensor:
+    """Logits, up to a shift, moved as little as it takes for the sample's class to lead all others by ``gap``."""
+    log_pi, winner = variable.log_probs(), variable.number(index)[..., None]
+    top = log_pi.amax(-1, keepdim=True)
+    return variable.from_scores(torch.minimum(log_pi, top - gap).scatter(-1, winner, top))

@@ -7,14 +7,13 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from drawgrad.estimators._base import SampleEstimator
 from drawgrad.estimators._cost import Cost
-from drawgrad.estimators._coupled import learns, with_gradient
-from drawgrad.estimators._discrete import discrete
-from drawgrad.estimators._registry import Kind, register
+from drawgrad.estimators._coupled import with_gradient
+from drawgrad.estimators._registry import register
 from drawgrad.functional import gumbel_noise
+from drawgrad.variables import OneHot
 
 __all__ = ["Arsm"]
 
@@ -53,21 +52,20 @@ class Arsm(SampleEstimator):
 
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
-    supports: ClassVar[frozenset[Kind]] = frozenset({"categorical"})
+    takes: ClassVar[type] = OneHot
 
-    def evaluations(self, classes: int, variables: int) -> int:
+    def evaluations(self, states: int, variables: int) -> int:
         """The draw itself and one for each pair of classes, for each sample."""
-        return self.samples * (1 + classes * (classes - 1) // 2)
+        return self.samples * (1 + states * (states - 1) // 2)
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        variable = discrete(q)
-        classes = variable.classes
+    def estimate(self, cost: Cost, variable: OneHot, seed: Tensor) -> Tensor:
+        classes = variable.states
         logits = variable.computed().logits.detach().expand(self.samples, *variable.logits.shape)
         noise = gumbel_noise(logits.shape, dtype=logits.dtype, device=logits.device, seed=seed)
         orders, swap = _swaps(classes, logits.device)
-        codes = (logits[..., None, :] + noise[..., orders]).argmax(-1).movedim(-1, 0).flatten(0, 1)
-        costs = cost(variable.encode(codes))
-        if not learns(variable):
+        indices = (logits[..., None, :] + noise[..., orders]).argmax(-1).movedim(-1, 0).flatten(0, 1)
+        costs = cost(variable.sample_of(indices))
+        if not variable.learns:
             return costs.mean(0)
         # (samples * lead, K, K) and (samples * lead, shared variables, K)
         table = costs.detach().reshape(len(orders), -1)[swap].movedim(-1, 0)

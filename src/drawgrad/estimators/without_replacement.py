@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from drawgrad._checks import check_count, check_flag
 from drawgrad.estimators._base import SampleEstimator
 from drawgrad.estimators._configurations import Configurations
 from drawgrad.estimators._cost import Cost, sum_variables
-from drawgrad.estimators._discrete import discrete
 from drawgrad.estimators._inclusion import leave_one_out_ratios
-from drawgrad.estimators._registry import Kind, register
+from drawgrad.estimators._registry import register
 from drawgrad.estimators._score import score_loss
+from drawgrad.variables import Countable
 
 __all__ = ["RaoBlackwellScore", "UnorderedSet"]
 
@@ -60,23 +60,22 @@ class RaoBlackwellScore(SampleEstimator):
     centred: bool = False
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
-    supports: ClassVar[frozenset[Kind]] = frozenset({"categorical", "binary"})
+    takes: ClassVar[type] = Countable
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count(self.top, "top", minimum=1)
         check_flag(self.centred, "centred")
 
-    def evaluations(self, classes: int, variables: int) -> int:
+    def evaluations(self, states: int, variables: int) -> int:
         """One for each of the ``top`` states and for each sample; or the number of states, if they are no more."""
-        states = classes**variables
-        return states if states <= self.top else self.top + self.samples
+        every = states**variables
+        return every if every <= self.top else self.top + self.samples
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        variable = discrete(q)
+    def estimate(self, cost: Cost, variable: Countable, seed: Tensor) -> Tensor:
         # The mode is the same whichever variables share a cost, and its cost tells which ones do.
-        mode = variable.code(Configurations.of(variable, 0).mode().reshape(variable.batch_shape))
-        first = cost(variable.encode(mode[None]))
+        mode = variable.state(Configurations.of(variable, 0).mode().reshape(variable.batch_shape))
+        first = cost(variable.sample_of(mode[None]))
         space = Configurations.of(variable, first.dim() - 1)
         chosen = space.number(mode)
         top = min(self.top, space.states)
@@ -90,10 +89,10 @@ class RaoBlackwellScore(SampleEstimator):
             possible = space.log_prob(others) > -torch.inf
             chosen = torch.cat([chosen, others], 1)
             weights = torch.cat([weights, torch.where(possible, rest / self.samples, 0.0)], 1)
-        code = space.code(chosen)
-        costs = first if len(code) == 1 else torch.cat([first, cost(variable.encode(code[1:]))])
+        index = space.index(chosen)
+        costs = first if len(index) == 1 else torch.cat([first, cost(variable.sample_of(index[1:]))])
         weights = space.by_cost(weights).to(costs.dtype)
-        score = sum_variables(variable.expand(len(code)).log_prob(code), costs)
+        score = sum_variables(variable.expand(len(index)).log_prob(index), costs)
         signal = costs.detach()
         if self.centred:
             inside = weights[:top]
@@ -142,23 +141,22 @@ class UnorderedSet(SampleEstimator):
     fewest_samples: ClassVar[int] = 2
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
-    supports: ClassVar[frozenset[Kind]] = frozenset({"categorical", "binary"})
+    takes: ClassVar[type] = Countable
 
-    def evaluations(self, classes: int, variables: int) -> int:
+    def evaluations(self, states: int, variables: int) -> int:
         """One for each state of the set."""
-        return int(min(self.samples, classes**variables))
+        return int(min(self.samples, states**variables))
 
-    def estimate(self, cost: Cost, q: Distribution, seed: Tensor) -> Tensor:
-        variable = discrete(q)
+    def estimate(self, cost: Cost, variable: Countable, seed: Tensor) -> Tensor:
         # The first draw is the same whichever variables share a cost, and its cost tells which ones do.
         drawn = variable.draw(seed)
-        first = cost(variable.encode(drawn[None]))
+        first = cost(variable.sample_of(drawn[None]))
         space = Configurations.of(variable, first.dim() - 1)
         chosen = space.number(drawn)
         size = min(self.samples, space.states)
-        chosen = torch.cat([chosen, space.draw(size - 1, chosen, seed, variable.rows)], 1)
-        code = space.code(chosen)
-        costs = torch.cat([first, cost(variable.encode(code[1:]))]) if size > 1 else first
+        chosen = torch.cat([chosen, space.draw(size - 1, chosen, seed, math.prod(variable.batch_shape))], 1)
+        index = space.index(chosen)
+        costs = torch.cat([first, cost(variable.sample_of(index[1:]))]) if size > 1 else first
         p = space.log_prob(chosen).exp()
         ratios, second = leave_one_out_ratios(p)
         weights = space.by_cost(p * ratios)
@@ -167,5 +165,5 @@ class UnorderedSet(SampleEstimator):
         known = torch.where(p == 0, 0.0, known)
         baseline = ((p[:, None] * second) @ known[..., None])[..., 0]
         signal = costs.detach() - space.by_cost(baseline).to(costs.dtype)
-        score = sum_variables(variable.expand(size).log_prob(code), costs)
+        score = sum_variables(variable.expand(size).log_prob(index), costs)
         return score_loss(costs, signal, score, weights)

@@ -1,0 +1,27 @@
+"""What distributions choose among: one protocol for classes, bits, subsets, and whatever else is registered."""
+
+from __future__ import annotations
+
+from drawgrad.variables.binary import Binary
+from drawgrad.variables.countable import Countable
+from drawgrad.variables.one_hot import OneHot
+from drawgrad.variables.opaque import Opaque, OpaqueScored, seeded
+from drawgrad.variables.registry import described, register_variable, variables_of
+from drawgrad.variables.relaxable import Relaxable
+from drawgrad.variables.variable import Index, Scored, Variable
+
+__all__ = [
+    "Binary",
+    "Countable",
+    "Index",
+    "OneHot",
+    "Opaque",
+    "OpaqueScored",
+    "Relaxable",
+    "Scored",
+    "Variable",
+    "described",
+    "register_variable",
+    "seeded",
+    "variables_of",
+]

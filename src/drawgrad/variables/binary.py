@@ -1,0 +1,95 @@
+"""Zeros and ones: the variable of ``Bernoulli``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch.distributions import Bernoulli
+
+from drawgrad._typing import Tensor
+from drawgrad.functional import binary_concrete, conditional_logistic, logistic_noise
+from drawgrad.variables.registry import register_variable
+from drawgrad.variables.relaxable import Relaxable
+
+__all__ = ["Binary"]
+
+
+@register_variable(Bernoulli)
+@dataclass(frozen=True, eq=False)
+class Binary(Relaxable):
+    """Zeros and ones; the index is a bool, True for a one, and the logits are log-odds.
+
+    Every formula is that of two classes with logits (l, 0).
+    """
+
+    words: ClassVar[str] = "Bernoulli"
+
+    @property
+    def states(self) -> int:
+        return 2
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        return self.logits.shape
+
+    def log_probs(self) -> Tensor:
+        return torch.nn.functional.logsigmoid(torch.stack([-self.logits, self.logits], -1))
+
+    def state(self, number: Tensor) -> Tensor:
+        return number == 1
+
+    def number(self, index: Tensor) -> Tensor:
+        return index.long()
+
+    def draw(self, seed: Tensor) -> Tensor:
+        return binary_concrete(self.logits.detach(), hard=True, seed=seed) == 1
+
+    def sample_of(self, index: Tensor) -> Tensor:
+        return index.to(self.logits.dtype)
+
+    def index_of(self, z: Tensor) -> Tensor:
+        return z == 1
+
+    def log_prob(self, index: Tensor) -> Tensor:
+        return torch.nn.functional.logsigmoid(torch.where(index, self.logits, -self.logits))
+
+    def draw_antithetic(self, seed: Tensor) -> Tensor:
+        """Pairs F^-1(u), F^-1(1 - u): each of the two a sample, on opposite sides of the median."""
+        logits = self.logits.detach().double()
+        x = logistic_noise(logits.shape, dtype=torch.float64, device=logits.device, seed=seed)
+        return torch.cat([logits + x > 0, logits - x > 0])
+
+    def relax(self, tau: float | Tensor, hard: bool, seed: Tensor) -> Tensor:
+        return binary_concrete(self.logits, tau, hard, seed=seed)
+
+    def noisy(self, seed: Tensor) -> Tensor:
+        logits = self.logits.detach()
+        return logits + logistic_noise(logits.shape, dtype=logits.dtype, device=logits.device, seed=seed)
+
+    def winner(self, scores: Tensor) -> Tensor:
+        return scores > 0
+
+    def perturbed(self, index: Tensor, seed: Tensor, row_offset: int = 0) -> Tensor:
+        return conditional_logistic(self.logits, index, seed=seed, row_offset=row_offset)
+
+    def conditional_pullback(self, index: Tensor, scores: Tensor, grad: Tensor) -> Tensor:
+        # One score, the difference of two classes' scores: 1 - P(b) (1 - exp(-|z|)).
+        p = self.probs()
+        return (1 + torch.where(index, p, 1 - p) * torch.expm1(-scores.abs())) * grad
+
+    def conditional_pushforward(self, index: Tensor, scores: Tensor, direction: Tensor) -> Tensor:
+        return self.conditional_pullback(index, scores, direction)
+
+    def squash(self, scores: Tensor) -> Tensor:
+        return scores.sigmoid()
+
+    def inner(self, a: Tensor, b: Tensor) -> Tensor:
+        return a * b
+
+    def by_state(self, y: Tensor) -> Tensor:
+        return torch.stack([1 - y, y], -1)
+
+    def from_scores(self, scores: Tensor) -> Tensor:
+        return scores[..., 1] - scores[..., 0]

@@ -1,0 +1,79 @@
+"""One-hot vectors: the variable of ``OneHotCategorical``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch.distributions import OneHotCategorical
+
+from drawgrad._typing import Tensor
+from drawgrad.functional import conditional_gumbel, gumbel_max, gumbel_noise, gumbel_softmax
+from drawgrad.variables.registry import register_variable
+from drawgrad.variables.relaxable import Relaxable
+
+__all__ = ["OneHot"]
+
+
+@register_variable(OneHotCategorical)
+@dataclass(frozen=True, eq=False)
+class OneHot(Relaxable):
+    """One-hot vectors of K classes, the last dimension of the logits; the index is the number of the class."""
+
+    words: ClassVar[str] = "OneHotCategorical"
+
+    @property
+    def states(self) -> int:
+        return self.logits.shape[-1]
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        return self.logits.shape[:-1]
+
+    def log_probs(self) -> Tensor:
+        return self.logits.log_softmax(-1)
+
+    def draw(self, seed: Tensor) -> Tensor:
+        return gumbel_max(self.logits, seed=seed)
+
+    def sample_of(self, index: Tensor) -> Tensor:
+        return (index[..., None] == torch.arange(self.states, device=index.device)).to(self.logits.dtype)
+
+    def index_of(self, z: Tensor) -> Tensor:
+        return z.argmax(-1)
+
+    def relax(self, tau: float | Tensor, hard: bool, seed: Tensor) -> Tensor:
+        return gumbel_softmax(self.logits, tau, hard, seed=seed)
+
+    def noisy(self, seed: Tensor) -> Tensor:
+        logits = self.logits.detach()
+        return logits + gumbel_noise(logits.shape, dtype=logits.dtype, device=logits.device, seed=seed)
+
+    def winner(self, scores: Tensor) -> Tensor:
+        return scores.argmax(-1)
+
+    def perturbed(self, index: Tensor, seed: Tensor, row_offset: int = 0) -> Tensor:
+        return conditional_gumbel(self.logits, index, seed=seed, row_offset=row_offset)
+
+    def conditional_pullback(self, index: Tensor, scores: Tensor, grad: Tensor) -> Tensor:
+        moved = self._ratio(index, scores) * grad
+        return moved - self.probs() * moved.sum(-1, keepdim=True)
+
+    def conditional_pushforward(self, index: Tensor, scores: Tensor, direction: Tensor) -> Tensor:
+        return self._ratio(index, scores) * (direction - self.inner(self.probs(), direction))
+
+    def _ratio(self, index: Tensor, scores: Tensor) -> Tensor:
+        return (scores - scores.gather(-1, index[..., None])).exp()
+
+    def squash(self, scores: Tensor) -> Tensor:
+        return scores.softmax(-1)
+
+    def inner(self, a: Tensor, b: Tensor) -> Tensor:
+        return (a * b).sum(-1, keepdim=True)
+
+    def by_state(self, y: Tensor) -> Tensor:
+        return y
+
+    def from_scores(self, scores: Tensor) -> Tensor:
+        return scores

@@ -1,0 +1,106 @@
+"""Variables with logits, whose samples have a continuous relaxation."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import torch
+
+from drawgrad._typing import Tensor
+from drawgrad.variables.countable import Countable
+from drawgrad.variables.variable import Index
+
+__all__ = ["Relaxable"]
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxable(Countable):
+    """A variable that is made of ``logits``, and whose sample is the largest of them after noise was added.
+
+    Its relaxed sample y = softmax((l + noise) / tau) and its probabilities pi are points between the hard samples. All
+    three are of one shape with the logits.
+
+    Attributes:
+        logits: the only parameter; z has the same shape.
+    """
+
+    logits: Tensor
+    words: ClassVar[str] = "a distribution with logits and a relaxation"
+
+    @classmethod
+    def of(cls, q: Any) -> Self:
+        return cls(q.logits)
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        return {"logits": self.logits}
+
+    @property
+    def device(self) -> torch.device:
+        return self.logits.device
+
+    @property
+    def learns(self) -> bool:
+        return torch.is_grad_enabled() and self.logits.requires_grad
+
+    def expand(self, samples: int) -> Self:
+        return replace(self, logits=self.logits.expand(samples, *self.logits.shape))
+
+    def to(self, dtype: torch.dtype) -> Self:
+        return replace(self, logits=self.logits.to(dtype))
+
+    def computed(self) -> Self:
+        return self if self.logits.dtype == torch.float64 else replace(self, logits=self.logits.float())
+
+    @abstractmethod
+    def relax(self, tau: float | Tensor, hard: bool, seed: Tensor) -> Tensor:
+        """Relaxed sample of temperature ``tau``, differentiable; with ``hard`` its value is that of :meth:`draw`."""
+
+    @abstractmethod
+    def noisy(self, seed: Tensor) -> Tensor:
+        """Logits with noise, without a gradient; :meth:`winner` of them is a sample."""
+
+    @abstractmethod
+    def winner(self, scores: Tensor) -> Index:
+        """The index that logits with noise lead to."""
+
+    @abstractmethod
+    def perturbed(self, index: Index, seed: Tensor, row_offset: int = 0) -> Tensor:
+        """Logits with noise, drawn given that the sample was ``index``; differentiable."""
+
+    @abstractmethod
+    def conditional_pullback(self, index: Index, scores: Tensor, grad: Tensor) -> Tensor:
+        """Gradient for the logits from that for ``scores``, which :meth:`perturbed` drew given ``index``."""
+
+    @abstractmethod
+    def conditional_pushforward(self, index: Index, scores: Tensor, direction: Tensor) -> Tensor:
+        """How ``scores``, which :meth:`perturbed` drew given ``index``, move with the logits."""
+
+    @abstractmethod
+    def squash(self, scores: Tensor) -> Tensor:
+        """Softmax or sigmoid: scores like the logits to a point between the samples."""
+
+    @abstractmethod
+    def inner(self, a: Tensor, b: Tensor) -> Tensor:
+        """Inner product of two vectors of a variable; broadcasts against them."""
+
+    @abstractmethod
+    def by_state(self, y: Tensor) -> Tensor:
+        """A point between the samples as weights of all states, shape ``(..., k)``."""
+
+    @abstractmethod
+    def from_scores(self, scores: Tensor) -> Tensor:
+        """Logits from scores of all states, shape ``(..., k)``, such as :meth:`log_probs`."""
+
+    def probs(self, tau: float | Tensor = 1.0) -> Tensor:
+        """Probabilities pi of the logits divided by ``tau``."""
+        return self.squash(self.logits / tau)
+
+    def mean(self) -> Tensor:
+        return self.probs()
+
+    def jacobian(self, p: Tensor, grad: Tensor) -> Tensor:
+        """J(p) grad with J(p) = diag(p) - p p^T."""
+        return p * (grad - self.inner(p, grad))
