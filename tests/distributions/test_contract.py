@@ -218,7 +218,8 @@ class TestDtypes:
         q = getattr(distributions, name)(0.5, **{given: parameter})
         sample = q.rsample((2,))
         density = q.log_prob(sample)
-        assert sample.dtype == density.dtype == q.probs.dtype == q.logits.dtype == dtype
+        assert sample.dtype == q.probs.dtype == q.logits.dtype == dtype
+        assert density.dtype == torch.promote_types(dtype, torch.float32)
         assert bool(density.isfinite().all())
         (density.sum() + sample.sum()).backward()
         assert parameter.grad is not None
@@ -229,17 +230,48 @@ class TestDtypes:
     def test_are_those_of_the_logistic(self, dtype: torch.dtype) -> None:
         d = distributions.Logistic(torch.zeros(3, dtype=dtype), torch.ones(3, dtype=dtype))
         sample = d.rsample((2,))
-        assert sample.dtype == d.log_prob(sample).dtype == d.cdf(sample).dtype == d.entropy().dtype == dtype
+        assert sample.dtype == d.cdf(sample).dtype == dtype
+        assert d.log_prob(sample).dtype == d.entropy().dtype == torch.promote_types(dtype, torch.float32)
 
     @pytest.mark.parametrize("name", CATEGORICAL)
     def test_narrow_parameters_do_not_widen_the_error(self, name: str) -> None:
-        """The density of bfloat16 numbers is computed in float32, so it is right to the rounding of the result."""
+        """The density of bfloat16 numbers is computed in float32."""
         q = make(name, 0.5, (50,), dtype=torch.bfloat16)
         # Rounded values do not sum to one as those of float64 must.
         wide = getattr(distributions, name)(0.5, logits=q._parameter.detach().double(), validate_args=False)
         value = q.sample()
         right = wide.log_prob(value.double())
-        torch.testing.assert_close(q.log_prob(value).double(), right, rtol=0.02, atol=0.02)
+        torch.testing.assert_close(q.log_prob(value).double(), right, rtol=1e-5, atol=1e-4)
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+    @pytest.mark.parametrize("k", [2, 33, 5000, 200_000])
+    @pytest.mark.parametrize("name", CATEGORICAL)
+    def test_samples_lie_in_the_support(self, name: str, k: int, dtype: torch.dtype) -> None:
+        logits = torch.randn(max(1, min(8, 10_000 // k)), k).to(dtype)
+        for temperature in (0.01, 0.5, 5.0):
+            q = getattr(distributions, name)(temperature, logits=logits, validate_args=True)
+            sample = q.sample()
+            assert bool(q.support.check(sample).all())
+            for value in (sample, sample.double()):
+                assert bool(q.log_prob(value).isfinite().all())
+        of_probs = getattr(distributions, name)(0.5, probs=logits.double().softmax(-1).to(dtype), validate_args=True)
+        assert bool(of_probs.log_prob(of_probs.sample()).isfinite().all())
+
+    @pytest.mark.parametrize("name", ["ExpRelaxedCategorical", "RelaxedOneHotCategorical"])
+    def test_a_density_of_many_narrow_classes_does_not_overflow(self, name: str) -> None:
+        logits = torch.randn(8, 5000, generator=torch.Generator().manual_seed(3)).half()
+        q, wide = (getattr(distributions, name)(0.5, logits=x, validate_args=False) for x in (logits, logits.double()))
+        value = q.sample()
+        assert bool((q.log_prob(value).abs() > 1000).all())
+        if name == "RelaxedOneHotCategorical":  # Coordinates that round to zero count as their dtype's smallest number.
+            value = value.clamp(min=2.0**-24)
+        torch.testing.assert_close(q.log_prob(value).double(), wide.log_prob(value.double()), rtol=1e-4, atol=0.0)
+
+    @pytest.mark.parametrize("name", [*RELAXED, "Logistic"])
+    def test_values_may_be_whole_numbers(self, name: str) -> None:
+        q = distributions.Logistic(torch.zeros(K), 1.0) if name == "Logistic" else make(name, 0.5)
+        value = torch.eye(K, dtype=torch.int64)[0] if name in CATEGORICAL else torch.tensor(1)
+        torch.testing.assert_close(q.log_prob(value), q.log_prob(value.to(torch.float64)), check_dtype=False)
 
 
 class TestRefusals:
@@ -390,6 +422,24 @@ class TestTransforms:
         parameter = torch.randn(3, K, requires_grad=True)
         compiled = torch.compile(self.draw(name), fullgraph=True, backend="eager")
         torch.testing.assert_close(compiled(parameter), self.draw(name)(parameter))
+
+    @pytest.mark.parametrize("name", [*RELAXED, "Logistic"])
+    def test_a_schedule_of_temperatures_makes_two_graphs(self, name: str) -> None:
+        """One for the first number and one for all others; graphs are counted behind the autograd of the compiler."""
+        cls = getattr(distributions, name)
+
+        def draw(parameter: Tensor, number: float) -> Tensor:
+            if name == "Logistic":
+                return cls(parameter, number, validate_args=False).rsample(seed=3)
+            return cls(number, logits=parameter, validate_args=False).rsample(seed=3)
+
+        parameter = torch.randn(3, K, requires_grad=True)
+        torch._dynamo.reset()  # Graphs are kept by the code of the function, which all names share.
+        torch._dynamo.utils.counters.clear()
+        compiled = torch.compile(draw, fullgraph=True, backend="aot_eager")
+        for step in range(5):
+            torch.testing.assert_close(compiled(parameter, 1 - step / 8), draw(parameter, 1 - step / 8))
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2
 
     @pytest.mark.parametrize("name", [*RELAXED, "Logistic"])
     def test_vmap_draws_what_a_loop_draws(self, name: str) -> None:

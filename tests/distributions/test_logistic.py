@@ -106,6 +106,24 @@ class TestShapes:
         with pytest.raises(ValueError, match="Expected parameter"):
             Logistic(loc, scale, validate_args=True)
 
+    @pytest.mark.parametrize(
+        ("loc", "scale", "wrong"),
+        [
+            (torch.tensor(0), torch.tensor(1), "loc"),
+            (torch.tensor(0), 0.5, "loc"),
+            (0.5, torch.tensor([1, 2]), "scale"),
+            (0.0, True, "scale"),
+            (torch.zeros(2), torch.ones(2, dtype=torch.bool), "scale"),
+        ],
+    )
+    def test_parameters_that_are_no_floats_are_refused(
+        self, loc: float | Tensor, scale: float | Tensor, wrong: str
+    ) -> None:
+        """Samples would be whole numbers, and a scale of 0.5 beside a tensor of integers would be zero."""
+        with pytest.raises(TypeError, match=f"{wrong} must be"):
+            Logistic(loc, scale)
+        assert Logistic(0, 1).rsample().dtype == torch.get_default_dtype()
+
     def test_wrong_values_are_refused(self, ours: Logistic) -> None:
         nan = torch.full((2, 3), torch.nan, dtype=torch.float64)
         for method in (ours.log_prob, ours.cdf):

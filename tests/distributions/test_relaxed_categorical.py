@@ -179,6 +179,43 @@ class TestLowTemperature:
             assert not bool(tensor.isnan().any())
 
 
+class TestRoundedSamples:
+    """What a dtype cannot hold is told apart from what is never drawn."""
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+    def test_a_log_sample_ends_where_its_dtype_does(self, dtype: torch.dtype) -> None:
+        logits = torch.tensor([0.0, 90.0, -torch.inf], dtype=dtype)
+        q = ExpRelaxedCategorical(1e-3 if dtype == torch.float16 else 1e-37, logits=logits)
+        x = q.sample((100,))
+        assert x[:, 0].unique().tolist() == [torch.finfo(dtype).min]
+        assert x[:, 2].unique().tolist() == [-torch.inf]
+        assert bool(q.log_prob(x).isfinite().all())
+
+    def test_no_share_has_density_zero(self) -> None:
+        q = ExpRelaxedCategorical(0.5, logits=torch.zeros(3))
+        assert q.log_prob(torch.tensor([0.5, 0.5, 0.0]).log()).item() == -torch.inf
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+    @pytest.mark.parametrize("k", [3, 1000])
+    def test_points_off_the_simplex_are_refused(self, k: int, dtype: torch.dtype) -> None:
+        q = RelaxedOneHotCategorical(0.5, logits=torch.zeros(k, dtype=dtype), validate_args=True)
+        y = torch.full((k,), 1 / k, dtype=torch.float64)
+        assert bool(q.log_prob(y.to(dtype)).isfinite())
+        for off in (0.97, 1.03):
+            with pytest.raises(ValueError, match="within the support"):
+                q.log_prob((off * y).to(dtype))
+        y[0], y[1] = 2 / k + 0.1, -0.1
+        with pytest.raises(ValueError, match="within the support"):
+            q.log_prob(y.to(dtype))
+
+    def test_the_support_is_reached_from_the_reals(self) -> None:
+        q = RelaxedOneHotCategorical(0.5, logits=torch.zeros(3))
+        for registry in (torch.distributions.biject_to, torch.distributions.transform_to):
+            transform = registry(q.support)
+            assert type(transform) is type(registry(torch.distributions.constraints.simplex))
+            assert bool(q.support.check(transform(torch.randn(5, 2 if transform.bijective else 3))).all())
+
+
 class TestSamples:
     def test_one_seed_gives_both(self) -> None:
         x = ExpRelaxedCategorical(TAU, logits=LOGITS).rsample((5,), seed=3)

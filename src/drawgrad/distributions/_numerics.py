@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["log_indicator", "log_odds", "log_of_rounded", "log_or_minus_infinity", "logistic_log_density", "wide_dtype"]
+__all__ = [
+    "as_tensor",
+    "log_indicator",
+    "log_odds",
+    "log_of_rounded",
+    "log_or_minus_infinity",
+    "logistic_log_density",
+    "scalar",
+    "wide_dtype",
+]
+
+
+def as_tensor(value: Any, like: Any) -> Any:
+    """A number as a tensor of the kind of another parameter; anything else as it is, for the checks that follow."""
+    if isinstance(value, bool) or not isinstance(value, Real | torch.SymFloat):
+        return value
+    like = like if isinstance(like, Tensor) and like.is_floating_point() else torch.empty(())
+    return scalar(value, like.dtype, like.device)
+
+
+def scalar(value: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A number as a tensor of shape ``()``."""
+    if torch.compiler.is_compiling():
+        # A compiled product does not depend on the number's value, a compiled constant does.
+        return torch.ones((), dtype=dtype, device=device) * value
+    return torch.full((), float(value), dtype=dtype, device=device)
 
 
 def wide_dtype(*dtypes: torch.dtype) -> torch.dtype:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from torch.types import _size
 
 from drawgrad._checks import check_floating, check_temperature
 from drawgrad._typing import Float, Tensor
-from drawgrad.distributions._numerics import log_odds, log_or_minus_infinity, wide_dtype
+from drawgrad.distributions._numerics import as_tensor, log_odds, log_or_minus_infinity, scalar, wide_dtype
 
 __all__ = ["BinaryRelaxation", "CategoricalRelaxation", "Relaxation"]
 
@@ -41,7 +40,7 @@ class Relaxation(Distribution):
         if given is None or (probs is not None and logits is not None):
             found = "neither is" if given is None else "both are"
             raise ValueError(f"probs or logits must be given, but {found}; pass one of the two")
-        parameter = _as_tensor(given, temperature)
+        parameter = as_tensor(given, temperature)
         check_floating(parameter, self._given)
         if parameter.dim() < self._event_dims:
             raise ValueError(
@@ -64,8 +63,7 @@ class Relaxation(Distribution):
     def _batch_temperature(self, temperature: float | Tensor) -> Tensor:
         check_temperature(temperature, "for the limit of zero use the discrete distribution itself", "temperature")
         if not isinstance(temperature, Tensor):
-            dtype = wide_dtype(self._parameter.dtype)
-            return torch.full((), float(temperature), dtype=dtype, device=self._parameter.device)
+            return scalar(temperature, wide_dtype(self._parameter.dtype), self._parameter.device)
         if not self._event_dims or temperature.dim() < self._parameter.dim():
             return temperature
         if temperature.shape[-1] != 1:
@@ -130,6 +128,12 @@ class Relaxation(Distribution):
         """
         raise NotImplementedError
 
+    def _checked(self, value: Tensor) -> Tensor:
+        """A value that a density is asked for; one of whole numbers in the dtype of the parameters."""
+        if self._validate_args:
+            self._validate_sample(value)
+        return value if value.is_floating_point() else value.to(self._parameter.dtype)
+
     def __repr__(self) -> str:
         shown = {"temperature": self.temperature.detach(), self._given: self._parameter.detach()}
         parts = [f"{name}: {value.item() if value.dim() == 0 else value.shape}" for name, value in shown.items()]
@@ -137,7 +141,7 @@ class Relaxation(Distribution):
 
 
 class CategoricalRelaxation(Relaxation):
-    """A relaxation over the last dimension of ``probs`` or ``logits``, which need not be normalised."""
+    """A relaxation over the last dimension of ``probs`` or ``logits``, which need not be normalized."""
 
     arg_constraints = {  # noqa: RUF012  torch's declaration
         "temperature": constraints.positive,
@@ -156,14 +160,25 @@ class CategoricalRelaxation(Relaxation):
             valid = (param < torch.inf).all(-1) & (param > -torch.inf).any(-1)
             _check_all(param, valid, "logits", "numbers or -inf, with one in each row above -inf")
 
-    @lazy_property
+    @property
     def _scores(self) -> Tensor:
         """Log-probabilities up to a constant of the row: the parameters where possible, which spares a pass."""
-        return self._parameter if self._given == "logits" else log_or_minus_infinity(self._parameter)
+        return self._parameter if self._given == "logits" else self._wide_scores.to(self._parameter.dtype)
+
+    @lazy_property
+    def _wide_scores(self) -> Tensor:
+        """The same in the dtype to compute in."""
+        wide = self._parameter.to(wide_dtype(self._parameter.dtype))
+        return wide if self._given == "logits" else log_or_minus_infinity(wide)
+
+    @lazy_property
+    def _log_probs(self) -> Tensor:
+        """Normalized log-probabilities in the dtype to compute in."""
+        return self._wide_scores.log_softmax(-1)
 
     def _allowed(self, dtype: torch.dtype) -> Tensor:
         """How many classes can be drawn, shape ``batch_shape``."""
-        return (self._scores > -torch.inf).sum(-1).to(dtype)
+        return (self._parameter > (-torch.inf if self._given == "logits" else 0)).sum(-1).to(dtype)
 
     def _log_constant(self, dtype: torch.dtype) -> Tensor:
         """The part of a log-density that depends on neither the probabilities nor the sample, shape ``batch_shape``."""
@@ -172,15 +187,15 @@ class CategoricalRelaxation(Relaxation):
 
     @lazy_property
     def logits(self) -> Float[Tensor, "*batch k"]:
-        """Normalised log-probabilities."""
-        return self._scores.log_softmax(-1)
+        """Normalized log-probabilities."""
+        return self._log_probs.to(self._parameter.dtype)
 
     @lazy_property
     def probs(self) -> Float[Tensor, "*batch k"]:
-        """Normalised probabilities."""
-        if self._given == "probs":
-            return self._parameter / self._parameter.sum(-1, keepdim=True)
-        return self._parameter.softmax(-1)
+        """Normalized probabilities."""
+        wide = self._parameter.to(wide_dtype(self._parameter.dtype))
+        probs = wide / wide.sum(-1, keepdim=True) if self._given == "probs" else wide.softmax(-1)
+        return probs.to(self._parameter.dtype)
 
 
 class BinaryRelaxation(Relaxation):
@@ -202,24 +217,20 @@ class BinaryRelaxation(Relaxation):
             _check_all(param, ~param.isnan(), "logits", "numbers")
 
     @lazy_property
+    def _wide_logits(self) -> Tensor:
+        """The log-odds in the dtype to compute in."""
+        wide = self._parameter.to(wide_dtype(self._parameter.dtype))
+        return wide if self._given == "logits" else log_odds(wide)
+
+    @lazy_property
     def logits(self) -> Float[Tensor, "..."]:
         """Log-odds of a one; infinite where the probability is exactly 0 or 1."""
-        if self._given == "logits":
-            return self._parameter
-        return log_odds(self._parameter)
+        return self._parameter if self._given == "logits" else self._wide_logits.to(self._parameter.dtype)
 
     @lazy_property
     def probs(self) -> Float[Tensor, "..."]:
         """Probability of a one."""
         return self._parameter if self._given == "probs" else self._parameter.sigmoid()
-
-
-def _as_tensor(value: Any, temperature: Any) -> Any:
-    """A number as a tensor of the temperature's kind; anything else as it is, for the checks that follow."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return value
-    like = temperature if isinstance(temperature, Tensor) else torch.empty(())
-    return torch.full((), float(value), dtype=like.dtype, device=like.device)
 
 
 def _broadcast(temperature: torch.Size, batch: torch.Size, name: str) -> torch.Size:

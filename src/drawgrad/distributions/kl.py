@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.distributions import Bernoulli, OneHotCategorical, register_kl
 
 from drawgrad.distributions._numerics import log_odds, log_or_minus_infinity, wide_dtype
-from drawgrad.distributions._relaxation import Relaxation
 from drawgrad.distributions.straight_through import (
     RelaxedBernoulliStraightThrough,
     RelaxedOneHotCategoricalStraightThrough,
@@ -36,26 +35,26 @@ def _kl_categorical(p: OneHotCategorical, q: OneHotCategorical) -> Tensor:
             f"p and q must have the same classes, but p has {p.event_shape[0]} and q has {q.event_shape[0]}; "
             "give the classes that one of them lacks the logit -inf there"
         )
-    log_p, log_q = (_given_logits(d).log_softmax(-1) for d in (p, q))
-    return categorical_kl(log_p, log_q).to(torch.promote_types(p.probs.dtype, q.probs.dtype))
+    return categorical_kl(_given_logits(p).log_softmax(-1), _given_logits(q).log_softmax(-1))
 
 
 def _kl_bernoulli(p: Bernoulli, q: Bernoulli) -> Tensor:
-    return bernoulli_kl(_given_logits(p), _given_logits(q)).to(torch.promote_types(p.probs.dtype, q.probs.dtype))
+    return bernoulli_kl(_given_logits(p), _given_logits(q))
 
 
 def _given_logits(q: OneHotCategorical | Bernoulli) -> Tensor:
     """The logits as they follow from what was given, in the dtype to compute in."""
-    of_probs = log_odds if isinstance(q, Bernoulli) else log_or_minus_infinity
-    if isinstance(q, Relaxation):
-        given = q._parameter.to(wide_dtype(q._parameter.dtype))
-        return given if q._given == "logits" else of_probs(given)
+    if isinstance(q, RelaxedOneHotCategoricalStraightThrough):
+        return q._wide_scores
+    if isinstance(q, RelaxedBernoulliStraightThrough):
+        return q._wide_logits
     # torch clamps probabilities before it takes their logarithm: what is beyond the clamp must have been given as a
     # probability. Logits that were given can be there by chance only, and then their probabilities say the same.
     eps = torch.finfo(q.probs.dtype).eps
     clamp = -math.log(eps) * (1 + 4 * eps)
     clamped = ((q.probs < eps) | (q.probs > 1 - eps)) & (q.logits.abs() <= clamp)
     wide = wide_dtype(q.probs.dtype)
+    of_probs = log_odds if isinstance(q, Bernoulli) else log_or_minus_infinity
     return torch.where(clamped, of_probs(q.probs.to(wide)), q.logits.to(wide))
 
 

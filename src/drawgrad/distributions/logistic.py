@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from torch.distributions import Distribution, constraints
-from torch.distributions.utils import broadcast_all
 from torch.types import _size
 
-from drawgrad._typing import Float, Tensor
-from drawgrad.distributions._numerics import logistic_log_density, wide_dtype
+from drawgrad._checks import check_floating
+from drawgrad._typing import Float, Num, Tensor
+from drawgrad.distributions._numerics import as_tensor, logistic_log_density, wide_dtype
 from drawgrad.functional import logistic_noise
 
 __all__ = ["Logistic"]
@@ -32,6 +32,7 @@ class Logistic(Distribution):
 
     Raises:
         ValueError: if a parameter or a value breaks its rule.
+        TypeError: if a parameter is not of a floating dtype.
 
     Example:
         >>> import torch
@@ -55,7 +56,10 @@ class Logistic(Distribution):
         scale: float | Float[Tensor, "..."],
         validate_args: bool | None = None,
     ) -> None:
-        self.loc, self.scale = broadcast_all(loc, scale)
+        location, spread = as_tensor(loc, scale), as_tensor(scale, loc)
+        check_floating(location, "loc")
+        check_floating(spread, "scale")
+        self.loc, self.scale = torch.broadcast_tensors(location, spread)
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     def expand(self, batch_shape: _size, _instance: Any = None) -> Any:
@@ -102,13 +106,15 @@ class Logistic(Distribution):
         with torch.no_grad():
             return self.rsample(sample_shape, generator=generator, seed=seed)
 
-    def log_prob(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Log-density at points of shape ``(*sample_shape, *batch_shape)``, which is the shape of the result."""
+    def log_prob(self, value: Num[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Log-density at points of shape ``(*sample_shape, *batch_shape)``, likewise and in float32 at least."""
         if self._validate_args:
             self._validate_sample(value)
-        return logistic_log_density((value - self.loc) / self.scale) - self.scale.log()
+        wide = wide_dtype(self.loc.dtype, self.scale.dtype, value.dtype)
+        loc, scale = self.loc.to(wide), self.scale.to(wide)
+        return logistic_log_density((value - loc) / scale) - scale.log()
 
-    def cdf(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    def cdf(self, value: Num[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Probability of a number up to ``value``, shape ``(*sample_shape, *batch_shape)``."""
         if self._validate_args:
             self._validate_sample(value)
@@ -119,8 +125,8 @@ class Logistic(Distribution):
         return self.loc + self.scale * (value.log() - torch.log1p(-value))
 
     def entropy(self) -> Float[Tensor, "*batch"]:
-        """Differential entropy, ``2 + log(scale)``, shape ``batch_shape``."""
-        return 2 + self.scale.log()
+        """Differential entropy, ``2 + log(scale)``, shape ``batch_shape``, float32 at least."""
+        return 2 + self.scale.to(wide_dtype(self.scale.dtype)).log()
 
     @property
     def mean(self) -> Float[Tensor, "*batch"]:

@@ -8,7 +8,7 @@ import torch
 from torch.distributions import constraints
 from torch.types import _size
 
-from drawgrad._typing import Float, Tensor
+from drawgrad._typing import Float, Num, Tensor
 from drawgrad.distributions._numerics import log_indicator, log_of_rounded, logistic_log_density, wide_dtype
 from drawgrad.distributions._relaxation import BinaryRelaxation
 from drawgrad.functional import binary_concrete, logistic_noise
@@ -57,20 +57,20 @@ class LogitRelaxedBernoulli(BinaryRelaxation):
         logits = self.logits.expand(self._extended_shape(sample_shape))
         wide = wide_dtype(logits.dtype)
         noise = logistic_noise(logits.shape, dtype=wide, device=logits.device, generator=generator, seed=seed)
-        return ((logits.to(wide) + noise) / self.temperature.to(wide)).to(logits.dtype)
+        sample = (logits.to(wide) + noise) / self.temperature.to(wide)
+        # Where a narrow dtype does not reach as far, its end; infinities are for certain outcomes.
+        end = torch.finfo(logits.dtype).max
+        return torch.where(logits.isinf(), sample, sample.clamp(-end, end)).to(logits.dtype)
 
-    def log_prob(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Log-density of log-odds of shape ``(*sample_shape, *batch_shape)``, which is the shape of the result."""
-        if self._validate_args:
-            self._validate_sample(value)
+    def log_prob(self, value: Num[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Log-density of log-odds of shape ``(*sample_shape, *batch_shape)``, likewise and in float32 at least."""
+        value = self._checked(value)
         wide = wide_dtype(self._parameter.dtype, value.dtype)
-        density = log_density(self.logits.to(wide), self.temperature.to(wide), value.to(wide))
-        return density.to(torch.promote_types(self._parameter.dtype, value.dtype))
+        return log_density(self._wide_logits.to(wide), self.temperature.to(wide), value.to(wide))
 
-    def cdf(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    def cdf(self, value: Num[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Probability of log-odds up to ``value``, shape ``(*sample_shape, *batch_shape)``."""
-        if self._validate_args:
-            self._validate_sample(value)
+        value = self._checked(value)
         return torch.sigmoid(self.temperature * value - self.logits)
 
     def icdf(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -78,8 +78,9 @@ class LogitRelaxedBernoulli(BinaryRelaxation):
         return (self.logits + value.log() - torch.log1p(-value)) / self.temperature
 
     def entropy(self) -> Float[Tensor, "*batch"]:
-        """Differential entropy, ``2 - log(temperature)``, shape ``batch_shape``."""
-        return (2 - self.temperature.log()).expand(self.batch_shape)
+        """Differential entropy, ``2 - log(temperature)``, shape ``batch_shape``, float32 at least."""
+        wide = wide_dtype(self._parameter.dtype, self.temperature.dtype)
+        return (2 - self.temperature.to(wide).log()).expand(self.batch_shape)
 
     @property
     def mean(self) -> Float[Tensor, "*batch"]:
@@ -139,25 +140,22 @@ class RelaxedBernoulli(BinaryRelaxation):
         logits = self.logits.expand(self._extended_shape(sample_shape))
         return binary_concrete(logits, self.temperature, generator=generator, seed=seed)
 
-    def log_prob(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Log-density of points of shape ``(*sample_shape, *batch_shape)``, which is the shape of the result."""
-        if self._validate_args:
-            self._validate_sample(value)
+    def log_prob(self, value: Num[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Log-density of points of shape ``(*sample_shape, *batch_shape)``, likewise and in float32 at least."""
+        value = self._checked(value)
         wide = wide_dtype(self._parameter.dtype, value.dtype)
         temperature = self.temperature.to(wide)
-        logits, y = torch.broadcast_tensors(self.logits.to(wide), value.to(wide))
+        logits, y = torch.broadcast_tensors(self._wide_logits.to(wide), value.to(wide))
         log_y = log_of_rounded(y, value.dtype, slope=2 + 2 * temperature)
         log_rest = _log_of_rest(y, value.dtype)
         certain = logits.isinf()
         log_odds = torch.where(certain, torch.logit(y), log_y - log_rest)
         density = log_density(logits, temperature, log_odds)
-        density = density - torch.where(certain, 0.0, log_y + log_rest)
-        return density.to(torch.promote_types(self._parameter.dtype, value.dtype))
+        return density - torch.where(certain, 0.0, log_y + log_rest)
 
-    def cdf(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    def cdf(self, value: Num[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Probability of a point up to ``value``, shape ``(*sample_shape, *batch_shape)``."""
-        if self._validate_args:
-            self._validate_sample(value)
+        value = self._checked(value)
         return torch.sigmoid(self.temperature * (value.log() - torch.log1p(-value)) - self.logits)
 
     def icdf(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

@@ -6,9 +6,10 @@ import torch
 from torch.distributions import constraints
 from torch.types import _size
 
-from drawgrad._typing import Float, Tensor
+from drawgrad._typing import Float, Num, Tensor
 from drawgrad.distributions._numerics import log_indicator, log_of_rounded, wide_dtype
 from drawgrad.distributions._relaxation import CategoricalRelaxation
+from drawgrad.distributions._simplex import rounded_simplex
 from drawgrad.functional import gumbel_noise, gumbel_softmax
 
 __all__ = ["ExpRelaxedCategorical", "RelaxedOneHotCategorical"]
@@ -66,26 +67,28 @@ class ExpRelaxedCategorical(CategoricalRelaxation):
         perturbed = logits.to(wide) + noise
         # The largest one is subtracted before the division: a small temperature cannot overflow.
         shifted = perturbed - perturbed.detach().amax(-1, keepdim=True)
-        return _divide(shifted, self._tau.to(wide)).log_softmax(-1).to(logits.dtype)
+        sample = _divide(shifted, self._tau.to(wide)).log_softmax(-1)
+        # Where a narrow dtype does not reach as far, its end; -inf is for what is never drawn.
+        lowest = torch.finfo(logits.dtype).min
+        return torch.where(logits > -torch.inf, sample.clamp(min=lowest), sample).to(logits.dtype)
 
-    def log_prob(self, value: Float[Tensor, "*shape k"]) -> Float[Tensor, "..."]:
+    def log_prob(self, value: Num[Tensor, "*shape k"]) -> Float[Tensor, "..."]:
         """Log-density of log-samples.
 
         Args:
             value: points of shape ``(*sample_shape, *batch_shape, k)``. A constant added to a row makes no difference.
 
         Returns:
-            Shape ``(*sample_shape, *batch_shape)``; -inf where a class that is never drawn has a share.
+            Shape ``(*sample_shape, *batch_shape)``, float32 at least; -inf where a class that is never drawn has a
+            share, or another one none.
         """
-        if self._validate_args:
-            self._validate_sample(value)
+        value = self._checked(value)
         wide = wide_dtype(self._parameter.dtype, value.dtype)
-        scores, x = torch.broadcast_tensors(self._scores.to(wide), value.to(wide))
-        forbidden = scores == -torch.inf
-        shares = _log_shares(scores, self._tau.to(wide), x.masked_fill(forbidden, 0.0))
-        each = torch.where(forbidden, log_indicator(x == -torch.inf, x), shares)
-        density = each.sum(-1) + self._log_constant(wide)
-        return density.to(torch.promote_types(self._parameter.dtype, value.dtype))
+        scores, x = torch.broadcast_tensors(self._wide_scores.to(wide), value.to(wide))
+        forbidden, nothing = scores == -torch.inf, x == -torch.inf
+        shares = _log_shares(scores, self._tau.to(wide), x.masked_fill(forbidden | nothing, 0.0))
+        each = torch.where(forbidden | nothing, log_indicator(forbidden & nothing, x), shares)
+        return each.sum(-1) + self._log_constant(wide)
 
     def _validate_sample(self, value: Tensor) -> None:
         # torch cannot check an empty tensor against a constraint on vectors.
@@ -98,12 +101,11 @@ class ExpRelaxedCategorical(CategoricalRelaxation):
         .. math:: H = K (\psi(K) + \gamma) - \log \Gamma(K) - (K - 1) \log \tau
 
         Returns:
-            Shape ``batch_shape``; K counts the classes that can be drawn.
+            Shape ``batch_shape``, float32 at least; K counts the classes that can be drawn.
         """
         wide = wide_dtype(self._parameter.dtype)
         k = self._allowed(wide)
-        entropy = k * (k.digamma() + EULER) - k.lgamma() - (k - 1) * self.temperature.to(wide).log()
-        return entropy.to(self._parameter.dtype)
+        return k * (k.digamma() + EULER) - k.lgamma() - (k - 1) * self.temperature.to(wide).log()
 
 
 class RelaxedOneHotCategorical(CategoricalRelaxation):
@@ -137,7 +139,7 @@ class RelaxedOneHotCategorical(CategoricalRelaxation):
         Maddison, Mnih, Teh. The Concrete distribution. ICLR 2017.
     """
 
-    support = constraints.simplex
+    support = rounded_simplex
 
     def rsample(
         self,
@@ -150,33 +152,30 @@ class RelaxedOneHotCategorical(CategoricalRelaxation):
         logits = self._scores.expand(self._extended_shape(sample_shape))
         return gumbel_softmax(logits, self._tau, generator=generator, seed=seed)
 
-    def log_prob(self, value: Float[Tensor, "*shape k"]) -> Float[Tensor, "..."]:
+    def log_prob(self, value: Num[Tensor, "*shape k"]) -> Float[Tensor, "..."]:
         """Log-density of points of the simplex.
 
         Args:
             value: points of shape ``(*sample_shape, *batch_shape, k)``.
 
         Returns:
-            Shape ``(*sample_shape, *batch_shape)``; -inf where a class that is never drawn has a share.
+            Shape ``(*sample_shape, *batch_shape)``, float32 at least; -inf where a class that is never drawn has a
+            share.
         """
-        if self._validate_args:
-            self._validate_sample(value)
+        value = self._checked(value)
         wide = wide_dtype(self._parameter.dtype, value.dtype)
         tau = self._tau.to(wide)
-        scores, y = torch.broadcast_tensors(self._scores.to(wide), value.to(wide))
+        scores, y = torch.broadcast_tensors(self._wide_scores.to(wide), value.to(wide))
         forbidden = scores == -torch.inf
         log_y = log_of_rounded(y, value.dtype, slope=1 + tau * (1 + y.shape[-1]))
         shares = _log_shares(scores, tau, log_y) - log_y
         each = torch.where(forbidden, log_indicator(y == 0, y), shares)
-        density = each.sum(-1) + self._log_constant(wide)
-        return density.to(torch.promote_types(self._parameter.dtype, value.dtype))
+        return each.sum(-1) + self._log_constant(wide)
 
     def _validate_sample(self, value: Tensor) -> None:
-        # Rounded to a narrow dtype, a point of the simplex sums to one within that dtype's rounding only.
-        if isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16):
-            wide = value.float()
-            total = wide.sum(-1, keepdim=True)
-            value = torch.where((total - 1).abs() <= torch.finfo(value.dtype).eps, wide / total, wide)
+        # A sample that was converted to a wider dtype is still rounded to the narrow one.
+        if isinstance(value, Tensor) and torch.promote_types(value.dtype, self._parameter.dtype) == value.dtype:
+            value = value.to(self._parameter.dtype)
         super()._validate_sample(value)
 
 

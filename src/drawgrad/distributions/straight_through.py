@@ -7,7 +7,7 @@ from torch.distributions import Bernoulli, Categorical, OneHotCategorical
 from torch.distributions.utils import lazy_property
 from torch.types import _size
 
-from drawgrad._typing import Float, Tensor
+from drawgrad._typing import Float, Num, Tensor
 from drawgrad.distributions._numerics import log_indicator
 from drawgrad.distributions._relaxation import BinaryRelaxation, CategoricalRelaxation
 from drawgrad.functional import binary_concrete, gumbel_softmax
@@ -54,7 +54,9 @@ class RelaxedOneHotCategoricalStraightThrough(CategoricalRelaxation, OneHotCateg
     @lazy_property
     def _categorical(self) -> Categorical:
         """What ``OneHotCategorical`` reads its parameters from."""
-        return Categorical(logits=self.logits, validate_args=False)
+        categorical = Categorical(logits=self.logits, validate_args=False)
+        categorical.probs = self.probs
+        return categorical
 
     def rsample(
         self,
@@ -67,21 +69,25 @@ class RelaxedOneHotCategoricalStraightThrough(CategoricalRelaxation, OneHotCateg
         logits = self._scores.expand(self._extended_shape(sample_shape))
         return gumbel_softmax(logits, self._tau, hard=True, generator=generator, seed=seed)
 
-    def log_prob(self, value: Float[Tensor, "*shape k"]) -> Float[Tensor, "..."]:
+    def log_prob(self, value: Num[Tensor, "*shape k"]) -> Float[Tensor, "..."]:
         """Log-probability of one-hot vectors.
 
         Args:
             value: one-hot vectors, shape ``(*sample_shape, *batch_shape, k)``.
 
         Returns:
-            ``(value * logits).sum(-1)``, shape ``(*sample_shape, *batch_shape)``; -inf for a class that is never drawn.
+            ``(value * logits).sum(-1)``, shape ``(*sample_shape, *batch_shape)``, float32 at least; -inf for a class
+            that is never drawn.
         """
-        if self._validate_args:
-            self._validate_sample(value)
-        logits, value = torch.broadcast_tensors(self.logits, value)
+        value = self._checked(value)
+        logits, value = torch.broadcast_tensors(self._log_probs, value)
         allowed = logits > -torch.inf
         impossible = (~allowed & (value != 0)).any(-1)
         return torch.where(impossible, -torch.inf, (value * torch.where(allowed, logits, 0.0)).sum(-1))
+
+    def entropy(self) -> Float[Tensor, "*batch"]:
+        """Entropy in nats, shape ``batch_shape``, float32 at least."""
+        return Categorical(logits=self._log_probs, validate_args=False).entropy()
 
 
 class RelaxedBernoulliStraightThrough(BinaryRelaxation, Bernoulli):
@@ -131,19 +137,18 @@ class RelaxedBernoulliStraightThrough(BinaryRelaxation, Bernoulli):
         logits = self.logits.expand(self._extended_shape(sample_shape))
         return binary_concrete(logits, self.temperature, hard=True, generator=generator, seed=seed)
 
-    def log_prob(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Log-probability of zeros and ones of shape ``(*sample_shape, *batch_shape)``, the shape of the result."""
-        if self._validate_args:
-            self._validate_sample(value)
-        logits, value = torch.broadcast_tensors(self.logits, value)
+    def log_prob(self, value: Num[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Log-probability of zeros and ones of shape ``(*sample_shape, *batch_shape)``, likewise, float32 at least."""
+        value = self._checked(value)
+        logits, value = torch.broadcast_tensors(self._wide_logits, value)
         certain = logits.isinf()
         log_probability = _expected_log_probability(value, torch.where(certain, 0.0, logits))
         return torch.where(certain, log_indicator(value == (logits > 0), log_probability), log_probability)
 
     def entropy(self) -> Float[Tensor, "*batch"]:
-        """Entropy in nats, shape ``batch_shape``."""
-        certain = self.logits.isinf()
-        logits = torch.where(certain, 0.0, self.logits)
+        """Entropy in nats, shape ``batch_shape``, float32 at least."""
+        certain = self._wide_logits.isinf()
+        logits = torch.where(certain, 0.0, self._wide_logits)
         return torch.where(certain, 0.0, -_expected_log_probability(logits.sigmoid(), logits))
 
 

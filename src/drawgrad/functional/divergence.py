@@ -25,7 +25,7 @@ def categorical_kl(log_p: Float[Tensor, "*shape k"], log_q: Float[Tensor, "*othe
         log_q: likewise, of a shape that broadcasts with ``log_p``.
 
     Returns:
-        Divergence in nats, shape ``(*batch)`` of the two broadcast; computed in float32 at least.
+        Divergence in nats, shape ``(*batch)`` of the two broadcast, float32 at least.
 
     Raises:
         TypeError: if a tensor is not of a floating dtype.
@@ -39,9 +39,9 @@ def categorical_kl(log_p: Float[Tensor, "*shape k"], log_q: Float[Tensor, "*othe
     References:
         Kullback, Leibler. On information and sufficiency. 1951.
     """
-    log_p, log_q, dtype = _widened(log_p, log_q, "log_p", "log_q")
+    log_p, log_q = _widened(log_p, log_q, "log_p", "log_q")
     terms, excluded = _terms(log_p, log_q)
-    return torch.where(excluded.any(-1), torch.inf, terms.sum(-1)).to(dtype)
+    return torch.where(excluded.any(-1), torch.inf, terms.sum(-1))
 
 
 def bernoulli_kl(logits_p: Float[Tensor, "*shape"], logits_q: Float[Tensor, "*other"]) -> Float[Tensor, "..."]:
@@ -56,7 +56,7 @@ def bernoulli_kl(logits_p: Float[Tensor, "*shape"], logits_q: Float[Tensor, "*ot
         logits_q: likewise, of a shape that broadcasts with ``logits_p``.
 
     Returns:
-        Divergence in nats, of the broadcast shape; computed in float32 at least.
+        Divergence in nats, of the broadcast shape, float32 at least.
 
     Raises:
         TypeError: if a tensor is not of a floating dtype.
@@ -69,19 +69,18 @@ def bernoulli_kl(logits_p: Float[Tensor, "*shape"], logits_q: Float[Tensor, "*ot
     References:
         Kullback, Leibler. On information and sufficiency. 1951.
     """
-    logits_p, logits_q, dtype = _widened(logits_p, logits_q, "logits_p", "logits_q")
+    logits_p, logits_q = _widened(logits_p, logits_q, "logits_p", "logits_q")
     of_one, no_one = _terms(logsigmoid(logits_p), logsigmoid(logits_q))
     of_zero, no_zero = _terms(logsigmoid(-logits_p), logsigmoid(-logits_q))
-    return torch.where(no_one | no_zero, torch.inf, of_one + of_zero).to(dtype)
+    return torch.where(no_one | no_zero, torch.inf, of_one + of_zero)
 
 
-def _widened(p: Tensor, q: Tensor, name_p: str, name_q: str) -> tuple[Tensor, Tensor, torch.dtype]:
-    """The two in the dtype in which both are computed, and the dtype of the result."""
+def _widened(p: Tensor, q: Tensor, name_p: str, name_q: str) -> tuple[Tensor, Tensor]:
+    """The two in the dtype in which both are computed."""
     check_floating(p, name_p)
     check_floating(q, name_q)
-    dtype = torch.promote_types(p.dtype, q.dtype)
-    wide = compute_dtype(dtype)
-    return p.to(wide), q.to(wide), dtype
+    wide = compute_dtype(torch.promote_types(p.dtype, q.dtype))
+    return p.to(wide), q.to(wide)
 
 
 def _terms(log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
