@@ -1,4 +1,4 @@
-"""Relaxed discrete distributions, the logistic one beneath the binary ones, and subsets, as ``torch.distributions``.
+"""Relaxed discrete distributions, the logistic one beneath, subsets and rankings, as ``torch.distributions``.
 
 The constructors are torch's, ``(temperature, probs=None, logits=None, validate_args=None)``, and so is everything else
 that torch promises of a distribution. Beyond it:
@@ -29,6 +29,7 @@ from __future__ import annotations
 from drawgrad.distributions import kl  # noqa: F401  registers the divergences with torch
 from drawgrad.distributions.k_subset import KSubset
 from drawgrad.distributions.logistic import Logistic
+from drawgrad.distributions.plackett_luce import PlackettLuce
 from drawgrad.distributions.relaxed_bernoulli import LogitRelaxedBernoulli, RelaxedBernoulli
 from drawgrad.distributions.relaxed_categorical import ExpRelaxedCategorical, RelaxedOneHotCategorical
 from drawgrad.distributions.straight_through import (
@@ -41,6 +42,7 @@ __all__ = [
     "KSubset",
     "Logistic",
     "LogitRelaxedBernoulli",
+    "PlackettLuce",
     "RelaxedBernoulli",
     "RelaxedBernoulliStraightThrough",
     "RelaxedOneHotCategorical",

@@ -9,6 +9,7 @@ from drawgrad.functional.divergence import bernoulli_kl, categorical_kl
 from drawgrad.functional.linear import gumbel_max_linear, gumbel_max_linear_shard, winner_of_shards
 from drawgrad.functional.lookup import gumbel_lookup
 from drawgrad.functional.noise import gumbel_noise, logistic_noise
+from drawgrad.functional.ranking import gumbel_top_k, relaxed_top_k
 from drawgrad.functional.seeds import draw_seed, fold_seed
 from drawgrad.functional.subset import log_esp, subset_marginals, subset_sample
 from drawgrad.functional.surrogate import straight_through
@@ -27,8 +28,10 @@ __all__ = [
     "gumbel_max_linear_shard",
     "gumbel_noise",
     "gumbel_softmax",
+    "gumbel_top_k",
     "log_esp",
     "logistic_noise",
+    "relaxed_top_k",
     "straight_through",
     "subset_marginals",
     "subset_sample",
