@@ -33,9 +33,10 @@ class StraightThrough(StraightThroughEstimator):
         >>> import torch
         >>> from torch.distributions import OneHotCategorical
         >>> q = OneHotCategorical(logits=torch.zeros(3, requires_grad=True))
-        >>> loss = StraightThrough(samples=4)(lambda z: (z * torch.arange(3.0)).sum(-1), q, seed=0)
+        >>> costs = torch.tensor([0.0, 1.0, 5.0])
+        >>> loss = StraightThrough(samples=4)(lambda z: (z * costs).sum(-1), q, seed=0)
         >>> torch.autograd.grad(loss, q.logits)[0]
-        tensor([-0.3333,  0.0000,  0.3333])
+        tensor([-0.6667, -0.3333,  1.0000])
 
     References:
         Bengio, Leonard, Courville. Estimating or propagating gradients through stochastic neurons. 2013.

@@ -44,8 +44,8 @@ def log_esp(
 
     Example:
         >>> import torch
-        >>> log_esp(torch.tensor([1.0, 2.0, 3.0]).log(), 2).exp()  # 1 * 2 + 1 * 3 + 2 * 3
-        tensor(11.0000)
+        >>> log_esp(torch.tensor([1.0, 2.0, 3.0]).log(), 2).exp().round()  # 1 * 2 + 1 * 3 + 2 * 3
+        tensor(11.)
 
     References:
         Chen, Dempster, Liu. Weighted finite population sampling to maximize entropy. Biometrika 81, 1994.
