@@ -12,7 +12,7 @@ from torch.types import _size
 
 from drawgrad._checks import check_count, check_floating
 from drawgrad._typing import Float, Tensor
-from drawgrad.distributions._numerics import log_indicator
+from drawgrad.distributions._numerics import log_indicator, wide_dtype
 from drawgrad.functional import log_esp, subset_marginals, subset_sample
 
 __all__ = ["KSubset"]
@@ -139,7 +139,7 @@ class KSubset(Distribution):
         logits, value = torch.broadcast_tensors(self.logits.double(), value)
         forbidden = logits == -torch.inf
         inside = torch.where(forbidden, log_indicator(value == 0, logits), value * torch.where(forbidden, 0.0, logits))
-        return (inside.sum(-1) - self._log_normalizer).to(self.logits.dtype)
+        return (inside.sum(-1) - self._log_normalizer).to(wide_dtype(self.logits.dtype))
 
     @property
     def _log_normalizer(self) -> Tensor:
@@ -172,7 +172,7 @@ class KSubset(Distribution):
         logits = self.logits.double()
         known = torch.where(logits == -torch.inf, 0.0, logits)
         inside = (subset_marginals(logits, self.k) * known).sum(-1)
-        return (log_esp(logits, self.k) - inside).to(self.logits.dtype)
+        return (log_esp(logits, self.k) - inside).to(wide_dtype(self.logits.dtype))
 
     def enumerate_support(self, expand: bool = True) -> Float[Tensor, "states *batch classes"]:
         """All subsets in lexicographic order, for at most 2^20 of them.
@@ -204,7 +204,7 @@ def _kl(p: KSubset, q: KSubset) -> Tensor:
             f"{q.event_shape[0]}"
         )
     ours, theirs = torch.broadcast_tensors(p.logits.double(), q.logits.double())
-    dtype = torch.promote_types(p.logits.dtype, q.logits.dtype)
+    dtype = wide_dtype(p.logits.dtype, q.logits.dtype)
     if p.k != q.k:
         return torch.full(ours.shape[:-1], torch.inf, dtype=dtype, device=ours.device)
     marginals = subset_marginals(ours, p.k)

@@ -12,6 +12,7 @@ from torch.types import _size
 
 from drawgrad._checks import check_count, check_floating
 from drawgrad._typing import Float, Int, Tensor
+from drawgrad.distributions._numerics import wide_dtype
 from drawgrad.functional import gumbel_top_k
 
 __all__ = ["PlackettLuce"]
@@ -157,7 +158,7 @@ class PlackettLuce(Distribution):
         wrong = (times > 1).any(-1)
         wrong = wrong | (empty & ~nothing_left).any(-1) | (~empty & forbidden.gather(-1, place)).any(-1)
         terms = torch.where(empty, 0.0, torch.where(empty, 0.0, chosen - remaining))
-        return torch.where(wrong, -torch.inf, terms.sum(-1)).to(self.logits.dtype)
+        return torch.where(wrong, -torch.inf, terms.sum(-1)).to(wide_dtype(self.logits.dtype))
 
     @property
     def mode(self) -> Int[Tensor, "*batch k"]:

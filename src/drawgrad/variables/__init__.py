@@ -6,8 +6,10 @@ from drawgrad.variables.binary import Binary
 from drawgrad.variables.countable import Countable
 from drawgrad.variables.one_hot import OneHot
 from drawgrad.variables.opaque import Opaque, OpaqueScored, seeded
+from drawgrad.variables.ranking import Ranking
 from drawgrad.variables.registry import described, register_variable, variables_of
 from drawgrad.variables.relaxable import Relaxable
+from drawgrad.variables.subset import Subset
 from drawgrad.variables.variable import Index, Scored, Variable
 
 __all__ = [
@@ -17,8 +19,10 @@ __all__ = [
     "OneHot",
     "Opaque",
     "OpaqueScored",
+    "Ranking",
     "Relaxable",
     "Scored",
+    "Subset",
     "Variable",
     "described",
     "register_variable",

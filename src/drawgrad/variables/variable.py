@@ -65,6 +65,11 @@ class Variable(ABC):
         return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
     @property
+    def arguments(self) -> dict[str, Any]:
+        """What else the constructor of the distribution takes, besides the parameters."""
+        return {}
+
+    @property
     def device(self) -> torch.device | None:
         """Where the parameters are; None if that is not known."""
         return next((value.device for value in self.parameters.values()), None)
@@ -89,7 +94,7 @@ class Variable(ABC):
         """
         family: Any = type(innermost(self.q))
         try:
-            made = family(**parameters, validate_args=False)
+            made = family(**parameters, **self.arguments, validate_args=False)
         except (TypeError, ValueError) as error:
             raise cannot_remake(family, f"{family.__name__}({', '.join(parameters)}) is no way to make one") from error
         own = self.parameters
