@@ -6,8 +6,7 @@ import math
 
 import torch
 
-from drawgrad.estimators import Estimator
-from drawgrad.estimators._base import SampleEstimator
+from drawgrad.estimators import Estimator, SampleEstimator
 from tests.estimators.problems import Gradients, Problem
 
 __all__ = ["exact_bound", "exact_objective"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from drawgrad.estimators._surrogate import StraightThroughEstimator
+from drawgrad.estimators import StraightThroughEstimator
 from drawgrad.variables import Binary, OneHot, Relaxable
 from tests.estimators.problems import Problem
 

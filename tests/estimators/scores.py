@@ -7,8 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from drawgrad.estimators._base import SampleEstimator
-from drawgrad.estimators._cost import Cost, gradient_only, sum_variables
+from drawgrad.estimators import Cost, SampleEstimator, gradient_only, sum_variables
 from drawgrad.variables import Scored
 
 __all__ = ["PlainScore", "WrongParameters", "WrongScore"]

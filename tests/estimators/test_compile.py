@@ -11,8 +11,7 @@ from torch._dynamo.utils import counters
 from torch.distributions import OneHotCategorical
 
 from drawgrad.distributions import RelaxedOneHotCategorical, RelaxedOneHotCategoricalStraightThrough
-from drawgrad.estimators import ESTIMATORS, Estimator, Exact, ReinMax, STGumbelSoftmax
-from drawgrad.estimators._surrogate import SurrogateEstimator
+from drawgrad.estimators import ESTIMATORS, Estimator, Exact, ReinMax, STGumbelSoftmax, SurrogateEstimator
 
 TRANSFORMED = [Exact, *(cls for cls in ESTIMATORS.values() if issubclass(cls, SurrogateEstimator))]
 WEIGHTS = torch.linspace(-1, 1, 12)

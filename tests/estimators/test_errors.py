@@ -135,7 +135,7 @@ class TestDistribution:
 
     def test_indices_are_not_one_hot_vectors(self) -> None:
         with pytest.raises(TypeError, match="q is a Categorical"):
-            Exact()(lambda z: z, Categorical(logits=torch.zeros(3)))
+            ReinMax()(lambda z: z, Categorical(logits=torch.zeros(3)))
 
     def test_pathwise_needs_rsample(self) -> None:
         with pytest.raises(TypeError, match="takes q = any distribution with rsample, but q is a Bernoulli"):

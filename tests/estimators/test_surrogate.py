@@ -7,8 +7,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, OneHotCategorical
 
-from drawgrad.estimators import ESTIMATORS, GumbelSoftmax, ReinMax, StraightThrough
-from drawgrad.estimators._surrogate import StraightThroughEstimator, SurrogateEstimator
+from drawgrad.estimators import (
+    ESTIMATORS,
+    GumbelSoftmax,
+    ReinMax,
+    StraightThrough,
+    StraightThroughEstimator,
+    SurrogateEstimator,
+)
 from drawgrad.variables import Binary, OneHot
 
 SURROGATES = [cls for cls in ESTIMATORS.values() if issubclass(cls, SurrogateEstimator)]

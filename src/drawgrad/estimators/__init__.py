@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from drawgrad.estimators._base import Estimator
-from drawgrad.estimators._registry import ESTIMATORS
-from drawgrad.estimators.arm import Arm, DisArm
-from drawgrad.estimators.baselines import Baseline, MovingAverage, NoBaseline, Nvil
-from drawgrad.estimators.control_variate import Rebar, Relax
-from drawgrad.estimators.coupled_categorical import CategoricalDisArm
+from drawgrad.estimators.antithetic import Arm, Arsm, CategoricalDisArm, DisArm
+from drawgrad.estimators.base import ESTIMATORS, Estimator, SampleEstimator, StatefulEstimator
+from drawgrad.estimators.control_variate import MuProp, Rebar, Relax
+from drawgrad.estimators.cost import Cost
 from drawgrad.estimators.exact import Exact
-from drawgrad.estimators.indecater import IndeCateR
-from drawgrad.estimators.mu_prop import MuProp
-from drawgrad.estimators.multi_sample import LeaveOneOut, Vimco
+from drawgrad.estimators.loss import gradient_only, score_loss, spread, sum_variables, with_gradient
 from drawgrad.estimators.pathwise import Pathwise
-from drawgrad.estimators.rao_blackwell import GumbelRao, ReinMaxCV, ReinMaxRao
+from drawgrad.estimators.registry import register
 from drawgrad.estimators.relaxed import DecoupledSTGumbelSoftmax, GumbelSoftmax, STGumbelSoftmax
-from drawgrad.estimators.score import Reinforce
-from drawgrad.estimators.second_order import ZGR, Darn, ReinMax
-from drawgrad.estimators.straight_through import GappedStraightThrough, SlopeAnnealedStraightThrough, StraightThrough
-from drawgrad.estimators.swap import Arsm
-from drawgrad.estimators.without_replacement import RaoBlackwellScore, UnorderedSet
+from drawgrad.estimators.score import Baseline, LeaveOneOut, MovingAverage, NoBaseline, Nvil, Reinforce, Vimco
+from drawgrad.estimators.straight_through import (
+    ZGR,
+    Darn,
+    GappedStraightThrough,
+    GumbelRao,
+    ReinMax,
+    ReinMaxCV,
+    ReinMaxRao,
+    SlopeAnnealedStraightThrough,
+    StraightThrough,
+)
+from drawgrad.estimators.structured import IndeCateR, RaoBlackwellScore, UnorderedSet
+from drawgrad.estimators.surrogate import StraightThroughEstimator, SurrogateEstimator
 
 __all__ = [
     "ESTIMATORS",
@@ -28,6 +33,7 @@ __all__ = [
     "Arsm",
     "Baseline",
     "CategoricalDisArm",
+    "Cost",
     "Darn",
     "DecoupledSTGumbelSoftmax",
     "DisArm",
@@ -51,8 +57,18 @@ __all__ = [
     "Reinforce",
     "Relax",
     "STGumbelSoftmax",
+    "SampleEstimator",
     "SlopeAnnealedStraightThrough",
+    "StatefulEstimator",
     "StraightThrough",
+    "StraightThroughEstimator",
+    "SurrogateEstimator",
     "UnorderedSet",
     "Vimco",
+    "gradient_only",
+    "register",
+    "score_loss",
+    "spread",
+    "sum_variables",
+    "with_gradient",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,12 +10,16 @@ import torch
 from torch import Tensor
 
 from drawgrad._checks import check_count
-from drawgrad.estimators._base import Estimator
-from drawgrad.estimators._cost import Cost, sum_variables
-from drawgrad.estimators._registry import register
+from drawgrad.estimators.base import Estimator
+from drawgrad.estimators.cost import Cost
+from drawgrad.estimators.loss import sum_variables
+from drawgrad.estimators.registry import register
 from drawgrad.variables import Countable
 
 __all__ = ["Exact"]
+
+LONGEST = 10**30
+"""Larger numbers are not written out."""
 
 
 @register
@@ -40,6 +45,7 @@ class Exact(Estimator):
     """
 
     limit: int = 2**16
+    exact: ClassVar[bool] = True
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
     takes: ClassVar[type] = Countable
@@ -56,13 +62,14 @@ class Exact(Estimator):
         first = variable.state(torch.zeros(1, *variable.batch_shape, dtype=torch.int64, device=variable.device))
         costs = cost(variable.sample_of(first))
         shared = variable.batch_shape[costs.dim() - 1 :].numel()
-        count = variable.states**shared
+        sizes = variable.sizes(shared)
+        count = math.prod(sizes)
         if count > self.limit:
             raise ValueError(
-                f"Exact enumerates {variable.states}^{shared} = {count} states, more than its limit of {self.limit}; "
-                f"use an estimator that samples, let fewer variables share a cost, or use Exact(limit={count})"
+                f"Exact enumerates {_written(sizes, count)} states, more than its limit of {self.limit}; use an "
+                f"estimator that samples, let fewer variables share a cost, or use Exact(limit={_short(count)})"
             )
-        states = _digits(count, variable.states, shared, variable.device)
+        states = _digits(sizes, variable.device)
         lead = variable.batch_shape[: costs.dim() - 1].numel()
         indices = variable.state(states.repeat(1, lead).reshape(count, *variable.batch_shape))
         if count > 1:
@@ -72,7 +79,18 @@ class Exact(Estimator):
         return (weights * torch.where(weights == 0, 0.0, costs)).sum(0)
 
 
-def _digits(count: int, base: int, length: int, device: torch.device | None) -> Tensor:
-    """The numbers from 0 to ``count - 1``, written in ``length`` digits, shape ``(count, length)``."""
-    powers = base ** torch.arange(length - 1, -1, -1, device=device)
-    return torch.arange(count, device=device)[:, None] // powers % base
+def _digits(sizes: list[int], device: torch.device | None) -> Tensor:
+    """All states of digits of these sizes, the last one counted first, shape ``(count, digits)``."""
+    units = [math.prod(sizes[place + 1 :]) for place in range(len(sizes))]
+    number = torch.arange(math.prod(sizes), device=device)[:, None]
+    return number // torch.tensor(units, device=device) % torch.tensor(sizes, device=device)
+
+
+def _written(sizes: list[int], count: int) -> str:
+    """``3^40 = 12157665459056928801``, the number only as long as it can be read."""
+    powers = " * ".join(f"{size}^{sizes.count(size)}" for size in dict.fromkeys(sizes))
+    return powers if count >= LONGEST else f"{powers} = {count}"
+
+
+def _short(count: int) -> str:
+    return "..." if count >= LONGEST else str(count)

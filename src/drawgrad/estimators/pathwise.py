@@ -7,12 +7,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
-from drawgrad.estimators._base import SampleEstimator
-from drawgrad.estimators._cost import Cost
-from drawgrad.estimators._registry import register
-from drawgrad.variables import Variable, seeded
+from drawgrad.estimators.base import SampleEstimator
+from drawgrad.estimators.cost import Cost
+from drawgrad.estimators.registry import register
+from drawgrad.variables import Distributions, Variable, seeded, variables_of
 
 __all__ = ["Pathwise"]
 
@@ -50,13 +49,17 @@ class Pathwise(SampleEstimator):
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = True
     takes: ClassVar[type] = Variable
+    compiles: ClassVar[bool] = False
 
-    def obstacle(self, q: Distribution) -> str | None:
-        if q.has_rsample:
-            return None
-        return f"takes q = any distribution with rsample, but q is a {type(q).__name__}"
+    def obstacle(self, q: Distributions) -> str | None:
+        lacking = next((part.q for part in variables_of(q).parts if not part.q.has_rsample), None)
+        return (
+            None if lacking is None else f"takes q = any distribution with rsample, but q is a {type(lacking).__name__}"
+        )
 
     def estimate(self, cost: Cost, variable: Variable, seed: Tensor) -> Tensor:
+        return cost.through(variable.map(self._rsample, seed)).mean(0)
+
+    def _rsample(self, variable: Variable, seed: Tensor) -> Tensor:
         with seeded(seed):
-            z = variable.q.rsample(torch.Size([self.samples]))
-        return cost.through(z, type(self).__name__).mean(0)
+            return variable.q.rsample(torch.Size([self.samples]))

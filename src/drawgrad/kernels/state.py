@@ -8,8 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import Parameter
+from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["is_bare"]
+__all__ = ["TorchDispatchMode", "is_bare"]
 
 
 def is_bare(*tensors: Tensor) -> bool:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from drawgrad.variables.binary import Binary
 from drawgrad.variables.countable import Countable
+from drawgrad.variables.indexed import Indexed
+from drawgrad.variables.joint import Joint, JointCountable
 from drawgrad.variables.one_hot import OneHot
-from drawgrad.variables.opaque import Opaque, OpaqueScored, seeded
+from drawgrad.variables.opaque import Opaque, OpaqueScored
+from drawgrad.variables.parameters import exact_logits
 from drawgrad.variables.ranking import Ranking
-from drawgrad.variables.registry import described, register_variable, variables_of
+from drawgrad.variables.registry import Distributions, described, register_variable, variables_of
 from drawgrad.variables.relaxable import Relaxable
 from drawgrad.variables.subset import Subset
+from drawgrad.variables.torch_draws import seeded
 from drawgrad.variables.variable import Index, Scored, Variable
 
 __all__ = [
     "Binary",
     "Countable",
+    "Distributions",
     "Index",
+    "Indexed",
+    "Joint",
+    "JointCountable",
     "OneHot",
     "Opaque",
     "OpaqueScored",
@@ -25,6 +33,7 @@ __all__ = [
     "Subset",
     "Variable",
     "described",
+    "exact_logits",
     "register_variable",
     "seeded",
     "variables_of",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch.distributions import Bernoulli
 
 from drawgrad._typing import Tensor
 from drawgrad.functional import binary_concrete, conditional_logistic, logistic_noise
+from drawgrad.variables.parameters import exact_logits
 from drawgrad.variables.registry import register_variable
 from drawgrad.variables.relaxable import Relaxable
 
@@ -25,6 +26,10 @@ class Binary(Relaxable):
     """
 
     words: ClassVar[str] = "Bernoulli"
+
+    @classmethod
+    def of(cls, q: Any) -> Self:
+        return cls(exact_logits(q, binary=True))
 
     @property
     def states(self) -> int:
@@ -71,8 +76,8 @@ class Binary(Relaxable):
     def winner(self, scores: Tensor) -> Tensor:
         return scores > 0
 
-    def perturbed(self, index: Tensor, seed: Tensor, row_offset: int = 0) -> Tensor:
-        return conditional_logistic(self.logits, index, seed=seed, row_offset=row_offset)
+    def perturbed(self, index: Tensor, seed: Tensor) -> Tensor:
+        return conditional_logistic(self.logits, index, seed=seed)
 
     def conditional_pullback(self, index: Tensor, scores: Tensor, grad: Tensor) -> Tensor:
         # One score, the difference of two classes' scores: 1 - P(b) (1 - exp(-|z|)).

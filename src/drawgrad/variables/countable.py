@@ -38,6 +38,10 @@ class Countable(Scored):
     def states(self) -> int:
         return self.log_probs().shape[-1]
 
+    def sizes(self, shared: int) -> list[int]:
+        """How many states each of the last ``shared`` choices of the batch has."""
+        return [self.states] * shared
+
     def state(self, number: Tensor) -> Index:
         """The index of the states with these numbers, shape ``(..., *batch)``."""
         return number

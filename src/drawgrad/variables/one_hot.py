@@ -53,8 +53,8 @@ class OneHot(Relaxable):
     def winner(self, scores: Tensor) -> Tensor:
         return scores.argmax(-1)
 
-    def perturbed(self, index: Tensor, seed: Tensor, row_offset: int = 0) -> Tensor:
-        return conditional_gumbel(self.logits, index, seed=seed, row_offset=row_offset)
+    def perturbed(self, index: Tensor, seed: Tensor) -> Tensor:
+        return conditional_gumbel(self.logits, index, seed=seed)
 
     def conditional_pullback(self, index: Tensor, scores: Tensor, grad: Tensor) -> Tensor:
         moved = self._ratio(index, scores) * grad

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,9 +10,10 @@ from torch.distributions import Distribution
 
 from drawgrad._typing import Tensor
 from drawgrad.functional import logistic_noise
+from drawgrad.variables.torch_draws import seeded
 from drawgrad.variables.variable import Scored, Variable, cannot_remake
 
-__all__ = ["Opaque", "OpaqueScored", "seeded"]
+__all__ = ["Opaque", "OpaqueScored"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +61,7 @@ class Opaque(Variable):
             return self.base.sample(torch.Size(self.copies))
 
     def sample_of(self, index: Tensor) -> Tensor:
-        return index
+        return index.clone()
 
     def index_of(self, z: Tensor) -> Tensor:
         return z
@@ -87,22 +86,6 @@ class OpaqueScored(Opaque, Scored):
 
     def log_prob(self, index: Tensor) -> Tensor:
         return self.base.log_prob(index)
-
-
-@contextmanager
-def seeded(seed: Tensor) -> Iterator[None]:
-    """Seed torch's default generators for a while: for distributions whose sampler takes no generator.
-
-    Args:
-        seed: 0-dim int64 tensor.
-    """
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() and torch.cuda.is_initialized() else []
-    number = int(seed) % 2**63
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(number)
-        if devices:
-            torch.cuda.manual_seed(number)
-        yield
 
 
 def _made_of(q: Distribution) -> list[str]:

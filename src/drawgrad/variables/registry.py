@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch.distributions import Distribution, Independent
 
 from drawgrad._checks import check_distribution
+from drawgrad.variables.countable import Countable
+from drawgrad.variables.joint import Joint, JointCountable
 from drawgrad.variables.opaque import Opaque, OpaqueScored
-from drawgrad.variables.variable import Variable
+from drawgrad.variables.variable import Scored, Variable
 
-__all__ = ["described", "register_variable", "variables_of"]
+__all__ = ["Distributions", "described", "register_variable", "variables_of"]
+
+Distributions = Distribution | Sequence[Distribution] | Mapping[Any, Distribution]
+"""What is drawn from: one distribution, or several independent ones in a list, a tuple or a dict."""
 
 _KINDS: dict[type[Distribution], type[Variable]] = {}
 
@@ -43,13 +48,13 @@ def register_variable(distribution: type[Distribution]) -> Callable[[Kind], Kind
     return decorate
 
 
-def variables_of(q: Distribution) -> Variable:
+def variables_of(q: Distributions) -> Variable:
     """What a distribution chooses among.
 
     Looked up by its type, inside any number of ``Independent``. One of an unknown type is drawn with its own sampler.
 
     Args:
-        q: the distribution.
+        q: the distribution; or several, in a list, a tuple or a dict, which are independent of each other.
 
     Returns:
         The variable, attached to the parameters of ``q``.
@@ -63,13 +68,29 @@ def variables_of(q: Distribution) -> Variable:
         >>> variables_of(Independent(Bernoulli(logits=torch.zeros(2, 3)), 1)).batch_shape
         torch.Size([2, 3])
     """
-    check_distribution(q)
-    base, reinterpreted = q, 0
+    if isinstance(q, Mapping):
+        return _joint([variables_of(one) for one in q.values()], tuple(q), q)
+    if isinstance(q, list | tuple):
+        return _joint([variables_of(one) for one in q], None, q)
+    base: Any = q
+    check_distribution(base)
+    reinterpreted = 0
     while isinstance(base, Independent):
         base, reinterpreted = base.base_dist, reinterpreted + base.reinterpreted_batch_ndims
     unknown = Opaque if type(base).log_prob is Distribution.log_prob else OpaqueScored
     kind = next((_KINDS[family] for family in type(base).__mro__ if family in _KINDS), unknown)
     return replace(kind.of(base), reinterpreted=reinterpreted, q=q)
+
+
+def _joint(each: list[Variable], keys: tuple[Any, ...] | None, q: Any) -> Variable:
+    if not each:
+        raise ValueError("q must hold at least one distribution, but it is empty; leave out what is drawn from nothing")
+    if all(isinstance(part, Countable) for part in each):
+        return JointCountable(tuple(each), keys, q=q)
+    if all(isinstance(part, Scored) for part in each):
+        return Joint(tuple(each), keys, q=q)
+    lacking = next(part for part in each if not isinstance(part, Scored))
+    raise TypeError(f"several distributions in one q must have log_prob, but {type(lacking.q).__name__} has none")
 
 
 def described(capability: type[Variable]) -> str:

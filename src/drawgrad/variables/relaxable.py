@@ -10,6 +10,7 @@ import torch
 
 from drawgrad._typing import Tensor
 from drawgrad.variables.countable import Countable
+from drawgrad.variables.parameters import exact_logits
 from drawgrad.variables.variable import Index
 
 __all__ = ["Relaxable"]
@@ -31,7 +32,7 @@ class Relaxable(Countable):
 
     @classmethod
     def of(cls, q: Any) -> Self:
-        return cls(q.logits)
+        return cls(exact_logits(q))
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -67,7 +68,7 @@ class Relaxable(Countable):
         """The index that logits with noise lead to."""
 
     @abstractmethod
-    def perturbed(self, index: Index, seed: Tensor, row_offset: int = 0) -> Tensor:
+    def perturbed(self, index: Index, seed: Tensor) -> Tensor:
         """Logits with noise, drawn given that the sample was ``index``; differentiable."""
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
@@ -52,6 +53,11 @@ class Variable(ABC):
     def cost_shape(self) -> torch.Size:
         """``q.batch_shape``: the shape of the costs is a prefix of it."""
         return self.batch_shape[: len(self.batch_shape) - self.reinterpreted]
+
+    @property
+    def parts(self) -> tuple[Variable, ...]:
+        """The variables that this one consists of: itself, unless it is a joint one."""
+        return (self,)
 
     @property
     def states(self) -> int | None:
@@ -104,6 +110,10 @@ class Variable(ABC):
         if made.batch_shape != torch.broadcast_shapes(*front) + self.cost_shape:
             raise cannot_remake(family, f"made of {', '.join(parameters)} it has batch shape {tuple(made.batch_shape)}")
         return made
+
+    def map(self, function: Callable[[Any, Tensor], Any], seed: Tensor) -> Any:
+        """What a function of a variable and a seed makes of the parts, in the container of the distributions."""
+        return function(self, seed)
 
     @abstractmethod
     def draw(self, seed: Tensor) -> Index:

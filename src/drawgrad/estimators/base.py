@@ -1,0 +1,174 @@
+"""What an estimator is: an expectation whose value and gradient are estimated."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, ClassVar, Self, cast
+
+import torch
+from torch import nn
+
+from drawgrad._checks import check_count, check_temperature
+from drawgrad._typing import Float, Int, Tensor
+from drawgrad.estimators.cost import Cost
+from drawgrad.estimators.registry import LISTED, names
+from drawgrad.functional import draw_seed
+from drawgrad.variables import Distributions, described, variables_of
+
+__all__ = ["ESTIMATORS", "Estimator", "SampleEstimator", "StatefulEstimator"]
+
+
+class Estimator(ABC):
+    r"""An estimator of an expectation and of its gradient: ``loss = estimator(cost, q)``.
+
+    .. math:: \mathrm{loss} \approx E_{z \sim q}[\mathrm{cost}(z)]
+
+    Its value is the Monte Carlo estimate of the expectation. Its gradient is the estimator's, for the parameters of
+    ``q`` and for everything that ``cost`` closes over, so that an expectation may be part of another one's cost.
+
+    A subclass declares what it claims, and writes :meth:`estimate`:
+
+    Attributes:
+        unbiased: whether the gradient's expectation is the exact gradient, for every cost.
+        needs_cost_gradient: whether the cost must be differentiable in ``z``.
+        takes: what it asks of the variable of ``q``: a class of :mod:`drawgrad.variables`.
+        hard: whether the cost sees exact samples of ``q`` alone; if not, the value is that of a relaxation.
+        multi_sample_bound: whether value and gradient are those of -log mean exp(-cost) over several samples, in place
+            of the expectation.
+        exact: whether it draws nothing: value and gradient have no variance.
+        fewest_samples: the least number of ``samples``.
+        temperature: the name of the option that :meth:`at` sets, or None if there is none or if it is learned.
+        compiles: whether one compiled graph holds it, for a ``q`` whose variable this package knows.
+    """
+
+    unbiased: ClassVar[bool]
+    needs_cost_gradient: ClassVar[bool]
+    takes: ClassVar[type]
+    hard: ClassVar[bool] = True
+    multi_sample_bound: ClassVar[bool] = False
+    exact: ClassVar[bool] = False
+    fewest_samples: ClassVar[int] = 1
+    temperature: ClassVar[str | None] = None
+    compiles: ClassVar[bool] = True
+
+    @abstractmethod
+    def evaluations(self, states: int, variables: int) -> int:
+        """How many samples z one call gives to the cost, for each element of the result.
+
+        Args:
+            states: K, states of a variable; 2 for a Bernoulli one.
+            variables: N, variables that share a cost.
+        """
+
+    @abstractmethod
+    def estimate(self, cost: Cost, variable: Any, seed: Tensor) -> Tensor:
+        """The loss, shape ``lead``; all randomness is that of ``seed``, a 0-dim int64 tensor.
+
+        Args:
+            cost: the user's cost, checked.
+            variable: what q chooses among, of the class :attr:`takes`.
+            seed: of all draws of this call.
+        """
+
+    def __call__(
+        self,
+        cost: Callable[[Tensor], Tensor],
+        q: Distributions,
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | Int[Tensor, ""] | None = None,
+    ) -> Float[Tensor, "..."]:
+        """Estimate E[cost(z)] for z drawn from q.
+
+        Args:
+            cost: maps samples ``z`` of shape ``(samples, *batch, *event)`` to costs of shape ``(samples, *lead)``, with
+                ``lead`` a prefix of ``q.batch_shape``. The batch dimensions after ``lead`` are independent variables
+                that share a cost.
+            q: the distribution of the sample.
+            generator: draws the seed; torch's default generator if None.
+            seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``.
+
+        Returns:
+            The loss, of shape ``lead``.
+
+        Raises:
+            TypeError: if the estimator does not take this ``q``.
+            ValueError: if the cost returns a wrong shape, or has no gradient where one is needed.
+        """
+        self.check_supported(q)
+        variable = variables_of(q)
+        seed = draw_seed(generator=generator, seed=seed, device=variable.device)
+        return self.estimate(Cost(cost, variable.cost_shape, type(self).__name__), variable, seed)
+
+    def at(self, tau: float | Tensor) -> Self:
+        """The same estimator at another temperature.
+
+        Args:
+            tau: the new value of the option that :attr:`temperature` names.
+
+        Raises:
+            TypeError: if it has no temperature that can be set.
+        """
+        if self.temperature is None:
+            raise TypeError(
+                f"{type(self).__name__} has no temperature to set; look at its attribute temperature before, which is "
+                "None"
+            )
+        changed: Any = {self.temperature: tau}
+        return replace(cast(Any, self), **changed)
+
+    def obstacle(self, q: Distributions) -> str | None:
+        """Why this estimator does not take a distribution, or None if it does."""
+        return None if isinstance(variables_of(q), self.takes) else self.refusal(q)
+
+    def refusal(self, q: Distributions) -> str:
+        """The words for a ``q`` that is not what this estimator takes."""
+        return f"takes q = {described(self.takes)}, but q is a {type(q).__name__}"
+
+    def check_supported(self, q: Distributions) -> None:
+        """Refuse a distribution that this estimator does not take, and name those that take it."""
+        obstacle = self.obstacle(q)
+        if obstacle is not None:
+            others = ", ".join(names(lambda cls: cls().obstacle(q) is None)) or "none of this package"
+            raise TypeError(f"{type(self).__name__} {obstacle}; estimators that take it: {others}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleEstimator(Estimator):
+    """An estimator that averages over ``samples`` draws, and may have a temperature."""
+
+    samples: int = 1
+
+    def __post_init__(self) -> None:
+        check_count(self.samples, "samples", minimum=self.fewest_samples)
+        if self.temperature is not None:
+            tau = getattr(self, self.temperature)
+            check_temperature(tau, "for the limit of zero use an estimator without a temperature", self.temperature)
+
+    def evaluations(self, states: int, variables: int) -> int:
+        """One for each sample."""
+        return self.samples
+
+
+class StatefulEstimator(Estimator, nn.Module):
+    """An estimator that learns or remembers something: a module, whose state is in its ``state_dict``."""
+
+    __call__ = nn.Module.__call__  # so that hooks run
+
+    def forward(
+        self,
+        cost: Callable[[Tensor], Tensor],
+        q: Distributions,
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | Int[Tensor, ""] | None = None,
+    ) -> Float[Tensor, "..."]:
+        """Estimate E[cost(z)], as :class:`Estimator` describes."""
+        return Estimator.__call__(self, cost, q, generator=generator, seed=seed)
+
+
+ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(LISTED)
+"""Every estimator by its name."""

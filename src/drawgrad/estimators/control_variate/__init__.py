@@ -1,0 +1,9 @@
+"""The family of estimators from score functions less a differentiable control variate."""
+
+from __future__ import annotations
+
+from drawgrad.estimators.control_variate.mu_prop import MuProp
+from drawgrad.estimators.control_variate.rebar import Rebar
+from drawgrad.estimators.control_variate.relax import Relax
+
+__all__ = ["MuProp", "Rebar", "Relax"]

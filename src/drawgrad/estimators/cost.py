@@ -1,0 +1,115 @@
+"""The user's cost, with its results checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from drawgrad._typing import Tensor
+from drawgrad.estimators.registry import names
+
+__all__ = ["Cost"]
+
+
+class Cost:
+    """A cost function whose results are checked: ``costs = cost(z)`` as the user's own, or a clear error.
+
+    Args:
+        function: maps ``z`` of shape ``(samples, *batch, *event)`` to costs ``(samples, *lead)``. For several
+            distributions z is a list or a dict of samples.
+        batch_shape: batch shape of ``q``; ``lead`` must be a prefix of it.
+        asker: name of the estimator, for the errors.
+
+    Raises:
+        TypeError: if ``function`` cannot be called.
+    """
+
+    def __init__(self, function: Callable[[Any], Tensor], batch_shape: Sequence[int], asker: str) -> None:
+        if not callable(function):
+            raise TypeError(
+                f"cost must be a function of the sample z, but it is {function!r} ({type(function).__name__}); give "
+                "one that returns a tensor: lambda z: ..."
+            )
+        self.function = function
+        self.batch_shape = tuple(batch_shape)
+        self.asker = asker
+
+    def __call__(self, z: Any) -> Tensor:
+        """Costs of the samples ``z``, shape ``(samples, *lead)``."""
+        shapes = [tuple(part.shape) for part in tensors_in(z)]
+        costs = self.function(z)
+        if not isinstance(costs, Tensor):
+            raise TypeError(f"cost must return a tensor, but it returned {type(costs).__name__}; use torch operations")
+        if not costs.is_floating_point():
+            raise TypeError(f"cost must return floating-point numbers, but their dtype is {costs.dtype}; use .float()")
+        lead = tuple(costs.shape[1:])
+        if costs.dim() == 0 or costs.shape[0] != shapes[0][0] or lead != self.batch_shape[: len(lead)]:
+            raise ValueError(self._wrong_shape(shapes, costs))
+        return costs
+
+    def gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Costs of ``z``, shape ``(samples, *lead)``, and their gradient for ``z``, like ``z``; no graph is kept.
+
+        Nothing that the cost closes over receives a gradient.
+        """
+        with torch.enable_grad():
+            leaf = z.detach().requires_grad_()
+            # No leaf and a copy, so that the cost may work in place.
+            costs = self(leaf.clone())
+            found = torch.autograd.grad(costs.sum(), leaf, allow_unused=True)[0] if costs.requires_grad else None
+        if found is None:
+            raise self.lacks_gradient("cost")
+        return costs.detach(), found
+
+    def through(self, z: Any) -> Tensor:
+        """Costs of samples that carry a gradient, shape ``(samples, *lead)``, checked to be reached by it."""
+        parts = tensors_in(z)
+        costs = self(z)
+        if torch.is_grad_enabled() and any(part.requires_grad for part in parts) and not _leads_to(costs, parts):
+            raise self.lacks_gradient("result of the cost")
+        return costs
+
+    def lacks_gradient(self, what: str) -> ValueError:
+        """The error for a cost through which no gradient reaches the sample."""
+        return ValueError(
+            f"{self.asker} needs the gradient of the cost, but no gradient leads from the {what} to the sample z; "
+            f"make the cost differentiable in z (no argmax, rounding, detach or no_grad on the way), or use one that "
+            f"needs the values only: {', '.join(names(lambda cls: not cls.needs_cost_gradient))}"
+        )
+
+    def _wrong_shape(self, shapes: list[tuple[int, ...]], costs: Tensor) -> str:
+        samples = shapes[0][0]
+        expected = [(samples, *self.batch_shape[:lead]) for lead in range(len(self.batch_shape) + 1)]
+        return (
+            f"cost must return one number a sample, shape (samples, *lead) with lead a prefix of q.batch_shape = "
+            f"{self.batch_shape}: {' or '.join(map(str, expected))} for z of shape {', '.join(map(str, shapes))}, but "
+            f"it returned shape {tuple(costs.shape)}; sum over the event and over the variables that share a cost, not "
+            f"over samples"
+        )
+
+
+def tensors_in(z: Any) -> list[Tensor]:
+    """The samples of all distributions, whatever holds them."""
+    if isinstance(z, dict):
+        return list(z.values())
+    return list(z) if isinstance(z, list | tuple) else [z]
+
+
+def _leads_to(result: Tensor, targets: list[Tensor]) -> bool:
+    """Whether the gradient of ``result`` reaches one of ``targets``."""
+    if torch.compiler.is_compiling():
+        return True  # A graph under construction cannot be searched; the eager run has the check.
+    wanted = {target.grad_fn for target in targets}
+    seen = set()
+    stack = [result.grad_fn]
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        if node in wanted:
+            return True
+        seen.add(node)
+        stack.extend(parent for parent, _ in node.next_functions)
+    return False

@@ -1,0 +1,7 @@
+"""The family of estimators from the cost of a relaxed sample, or its gradient at a hard one."""
+
+from __future__ import annotations
+
+from drawgrad.estimators.relaxed.gumbel_softmax import DecoupledSTGumbelSoftmax, GumbelSoftmax, STGumbelSoftmax
+
+__all__ = ["DecoupledSTGumbelSoftmax", "GumbelSoftmax", "STGumbelSoftmax"]

@@ -1,0 +1,129 @@
+"""Samples that carry their gradient: a hard value forward, a closed form of (logits, sample, gradient) backward."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import torch
+
+from drawgrad._typing import Float, Int, Tensor
+from drawgrad.estimators.base import SampleEstimator
+from drawgrad.estimators.cost import Cost
+from drawgrad.functional import draw_seed
+from drawgrad.variables import Distributions, Relaxable, Variable, variables_of
+
+__all__ = ["StraightThroughEstimator", "SurrogateEstimator"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurrogateEstimator(SampleEstimator):
+    """An estimator that is a sample: its gradient goes through the cost and then through the sample.
+
+    Such a sample is useful without a cost as well: :meth:`rsample` is what a layer calls.
+    """
+
+    unbiased: ClassVar[bool] = False
+    needs_cost_gradient: ClassVar[bool] = True
+    takes: ClassVar[type] = Relaxable
+
+    @abstractmethod
+    def surrogate(self, variable: Relaxable, seed: Tensor) -> Tensor:
+        """Samples z of ``variable`` with this estimator's gradient for its logits."""
+
+    def obstacle(self, q: Distributions) -> str | None:
+        found = [part for part in variables_of(q).parts if not isinstance(part, self.takes)]
+        return self.refusal(found[0].q) if found else None
+
+    def rsample(
+        self,
+        q: Distributions,
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | Int[Tensor, ""] | None = None,
+    ) -> Float[Tensor, "samples ..."]:
+        """Draw samples of ``q`` that carry this estimator's gradient.
+
+        Args:
+            q: the distribution.
+            generator: draws the seed; torch's default generator if None.
+            seed: the seed itself, instead of ``generator``.
+
+        Returns:
+            Samples, shape ``(samples, *batch, *event)``.
+
+        Raises:
+            TypeError: if the estimator does not take this ``q``.
+        """
+        self.check_supported(q)
+        variable = variables_of(q)
+        seed = draw_seed(generator=generator, seed=seed, device=variable.device)
+        return variable.expand(self.samples).map(self.surrogate, seed)
+
+    def estimate(self, cost: Cost, variable: Variable, seed: Tensor) -> Tensor:
+        z = variable.expand(self.samples).map(self.surrogate, seed)
+        return cost.through(z).mean(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StraightThroughEstimator(SurrogateEstimator):
+    """A hard sample of ``q`` with a gradient in closed form; backward keeps the logits, the sample's index and seed."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if isinstance(value, Tensor) and value.requires_grad:
+                raise ValueError(
+                    f"{option.name} must not require a gradient, because {type(self).__name__} has none for it; "
+                    f"detach it, or learn the temperature of GumbelSoftmax or STGumbelSoftmax"
+                )
+
+    @abstractmethod
+    def pullback(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
+        """The gradient for the logits.
+
+        Args:
+            variable: the variables, detached.
+            index: the sample that was drawn.
+            grad: gradient for the sample, like the logits.
+            seed: the seed of the draw, which used a row for each of the logits without their last dimension.
+
+        Returns:
+            Gradient for the logits.
+        """
+
+    def surrogate(self, variable: Relaxable, seed: Tensor) -> Tensor:
+        return self.attach(variable, self.draw(variable, seed), seed)
+
+    def draw(self, variable: Relaxable, seed: Tensor) -> Tensor:
+        """The index of the hard sample."""
+        return variable.draw(seed)
+
+    def attach(self, variable: Relaxable, index: Tensor, seed: Tensor) -> Tensor:
+        """The sample z of a given index, with this estimator's gradient."""
+        return _HardSample.apply(variable.logits, index, seed, self, type(variable))
+
+
+class _HardSample(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        logits: Tensor, index: Tensor, seed: Tensor, estimator: StraightThroughEstimator, kind: type[Relaxable]
+    ) -> Tensor:
+        return kind(logits).sample_of(index)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        logits, index, seed, ctx.estimator, ctx.kind = inputs
+        ctx.save_for_backward(logits, index, seed)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        logits, index, seed = ctx.saved_tensors
+        variable = ctx.kind(logits).computed()
+        grad = grads[0].to(variable.logits.dtype)
+        found = ctx.estimator.pullback(variable, index, grad, seed)
+        return found.to(logits.dtype), None, None, None, None

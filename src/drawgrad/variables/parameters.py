@@ -1,0 +1,32 @@
+"""The parameters of torch's distributions as they were given."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from drawgrad._typing import Tensor
+
+__all__ = ["exact_logits"]
+
+
+def exact_logits(q: Any, binary: bool = False) -> Tensor:
+    """The logits of a distribution, infinite where a probability was given as exactly 0 or, of a coin, as 1.
+
+    Torch clamps the probabilities that it takes logarithms of, so that its logits of an impossible class are finite:
+    -15.9 in float32. Such a class is never drawn here, and weighs nothing in a sum.
+
+    Args:
+        q: a distribution with ``logits`` and ``probs``.
+        binary: whether the logits are log-odds.
+    """
+    logits = q.logits
+    held = vars(getattr(q, "_categorical", q))
+    if next((name for name in held if name in ("logits", "probs")), "logits") == "logits":
+        return logits  # the probabilities follow from them
+    # A copy by expand holds both. Probabilities that follow from logits of this size are neither 0 nor 1.
+    probs, limit = held["probs"], -math.log(torch.finfo(logits.dtype).eps) + 0.5
+    logits = torch.where((probs == 0) & (logits > -limit), -torch.inf, logits)
+    return torch.where((probs == 1) & (logits < limit), torch.inf, logits) if binary else logits
