@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import RESULTS
-from drawgrad.studies.polynomial import ESTIMATORS, POWERS, RUNS, STEPS, train_polynomial
+from drawgrad.studies.exhibits.polynomial import ESTIMATORS, POWERS, RUNS, STEPS, optimum, train_polynomial
 from drawgrad.studies.records import Measurement, write
 
 __all__ = ["main"]
@@ -26,7 +26,7 @@ def main(steps: int = STEPS, runs: int = RUNS, folder: Path = RESULTS) -> Path:
             curves = train_polynomial(estimator, power, steps=steps, runs=runs)
             cells.append(Measurement(name, f"p = {power:g}", curves.final.value, curves.final.error, "", runs))
             if estimator is None:
-                cells.append(Measurement("optimum", f"p = {power:g}", curves.optimum, 0.0, "", 1))
+                cells.append(Measurement("optimum", f"p = {power:g}", optimum(power), 0.0, "", 1))
     path = write(
         "polynomial-programme",
         title=f"Expected cost E|b - 0.45|^p after {steps} steps of Adam",

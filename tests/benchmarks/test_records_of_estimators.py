@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import RESULTS, estimator_cost, polynomial_programme, toy_coin
+from benchmarks import RESULTS, coin, estimator_cost, polynomial_programme
 from benchmarks.estimator_cost import Size
 from drawgrad.estimators import ESTIMATORS
-from drawgrad.studies.polynomial import ESTIMATORS as POLYNOMIAL
+from drawgrad.studies.exhibits.polynomial import ESTIMATORS as POLYNOMIAL
 from drawgrad.studies.records import Measurement, read
 
 
@@ -33,7 +33,7 @@ class TestEstimatorCost:
 
 
 def test_the_record_of_the_coin(tmp_path: Path) -> None:
-    record = read(toy_coin.main(steps=(2, 5), runs=3, folder=tmp_path))
+    record = read(coin.main(steps=(2, 5), runs=3, folder=tmp_path))
     assert {cell.quantity for cell in record.measurements} == {"2 steps", "5 steps"}
     assert {"REINFORCE", "REBAR", "RELAX"} <= {cell.case for cell in record.measurements}
     assert all(cell.samples == 3 for cell in record.measurements)
@@ -54,7 +54,7 @@ class TestCommittedRecords:
         return {(cell.case, cell.quantity): cell for cell in read(RESULTS / f"{name}.json").measurements}
 
     def test_relax_reaches_the_optimum_of_the_coin_and_reinforce_does_not(self) -> None:
-        cells = self.cells("toy-coin")
+        cells = self.cells("coin")
         for name, low, high in (
             ("REINFORCE", 0.0, 0.5),
             ("REBAR", 0.0, 0.5),

@@ -2,135 +2,181 @@
 
 from __future__ import annotations
 
-import functools
-import multiprocessing
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from drawgrad.cli import main
-from drawgrad.cli.compare import STUDIES
-from drawgrad.studies import dial, linear_reward, polynomial, toy_exhibit
+from drawgrad.studies.exhibits import EXHIBITS
+from drawgrad.studies.exhibits.coin import Coin
+from drawgrad.studies.exhibits.dial import Dial
+from drawgrad.studies.exhibits.linear_reward import LinearReward
+from drawgrad.studies.exhibits.page import Page
+from drawgrad.studies.exhibits.polynomial import Polynomial
+
+SMALL = {
+    "polynomial": lambda runs: Polynomial(runs=runs, steps=3),
+    "coin": lambda runs: Coin(runs=runs, steps=3),
+    "dial": lambda runs: Dial(draws=20, temperatures=(0.1, 0.2, 0.8)),
+    "linear": lambda runs: LinearReward(trials=20, evaluations=(1, 2, 8, 16)),
+}
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dial, "dial", functools.partial(dial.dial, draws=20))
-    monkeypatch.setattr(polynomial, "polynomial", functools.partial(polynomial.polynomial, steps=3))
-    monkeypatch.setattr(toy_exhibit, "toy", functools.partial(toy_exhibit.toy, steps=3))
-    linear = functools.partial(linear_reward.linear_reward, trials=20, evaluations=(1, 2, 8, 16))
-    monkeypatch.setattr(linear_reward, "linear_reward", linear)
+    for name, recipe in SMALL.items():
+        monkeypatch.setitem(EXHIBITS, name, EXHIBITS[name]._replace(recipe=recipe))
 
 
-class TestCompare:
-    def test_runs_all_studies(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["compare", "--out", str(tmp_path), "--runs", "2", "--jobs", "1"]) == 0
-        assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".md", ".json"}
-        assert len(list(tmp_path.iterdir())) == 3 * len(STUDIES)
-        shown = capsys.readouterr().out
-        for text in ("Gumbel-Rao", "RELAX", "p = 1.5", "Figure: "):
-            assert text in shown
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
-    def test_runs_those_that_are_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["compare", "dial", "--out", str(tmp_path)]) == 0
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["dial.json", "dial.md", "dial.png"]
-        assert "exp(z.v)" in capsys.readouterr().out
 
-    def test_leaves_the_number_of_threads_as_it_was(self, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def all_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a comparison of everything, with as many runs and the seed of the default."""
+    out = tmp_path_factory.mktemp("all")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, recipe in SMALL.items():
+            patch.setitem(EXHIBITS, name, EXHIBITS[name]._replace(recipe=recipe))
         threads = torch.get_num_threads()
         torch.set_num_threads(3)
         try:
-            assert main(["compare", "dial", "--out", str(tmp_path)]) == 0
+            assert main(["compare", "--jobs", "1", "--out", str(out)]) == 0
             assert torch.get_num_threads() == 3
         finally:
             torch.set_num_threads(threads)
+    return out
 
-    def test_keeps_a_number_and_its_error_on_one_line(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+
+class TestCompare:
+    def test_runs_all_studies(self, all_studies: Path) -> None:
+        left = ("figure.png", "job.json", "result.json", "table.md")
+        assert files(all_studies) == sorted(f"{name}/{file}" for name in EXHIBITS for file in left)
+
+    def test_shows_tables_that_fit_a_terminal(
+        self, all_studies: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("COLUMNS", "80")
-        assert main(["compare", "linear", "dial", "--jobs", "1", "--out", str(tmp_path)]) == 0
-        lines = capsys.readouterr().out.splitlines()
+        before = {name: (all_studies / name).read_bytes() for name in files(all_studies) if "result" in name}
+        assert main(["compare", "--out", str(all_studies)]) == 0
+        shown = capsys.readouterr().out
+        assert shown.count("(measured before)") == len(EXHIBITS)
+        assert {name: (all_studies / name).read_bytes() for name in before} == before
+        for text in ("Gumbel-Rao", "RELAX", "p = 1.5", "Figure: "):
+            assert text in shown
+        lines = shown.splitlines()
         assert max(len(line) for line in lines if not line.startswith("Figure: ")) <= 80
+        # A number and its error stay on one line.
         (row,) = (line for line in lines if line.startswith("Gumbel-Rao  ") and "x" in line)
         assert row.count(" ± ") == 3
 
-    def test_repeats_itself(self, tmp_path: Path) -> None:
-        for folder in ("a", "b"):
-            assert main(["compare", "toy", "--runs", "2", "--seed", "5", "--out", str(tmp_path / folder)]) == 0
-        assert (tmp_path / "a" / "toy.json").read_text() == (tmp_path / "b" / "toy.json").read_text()
+    def test_goes_on_where_it_was_stopped(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        coin = ["compare", "coin", "--runs", "2", "--jobs", "1", "--out", str(tmp_path)]
+        assert main(coin) == 0
+        first = capsys.readouterr().out
+        # As if it had been stopped before the figure was drawn.
+        (tmp_path / "coin" / "figure.png").unlink()
+        assert main([*coin, "polynomial"]) == 0
+        again = capsys.readouterr().out
+        assert again.split("Figure: ")[0] == first.split("Figure: ")[0]
+        assert again.count("(measured before)") == 1
+        assert {"coin/figure.png", "polynomial/figure.png"} <= set(files(tmp_path))
+
+    def test_does_not_overwrite_another_comparison(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["compare", "coin", "--runs", "2", "--out", str(tmp_path)]) == 0
+        before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
+        capsys.readouterr()
+        assert main(["compare", "coin", "--runs", "2", "--seed", "1", "--out", str(tmp_path)]) == 2
+        assert capsys.readouterr().err == (
+            f"drawgrad compare: {tmp_path / 'coin'} holds the results of seed 0, not of seed 1; choose another folder "
+            "with --out\n"
+        )
+        assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
+
+    def test_does_not_touch_what_is_not_its_own(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "coin").mkdir()
+        (tmp_path / "coin" / "figure.png").write_text("mine")
+        assert main(["compare", "coin", "--out", str(tmp_path)]) == 2
+        assert f"{tmp_path / 'coin'} holds files that are not of this program; choose" in capsys.readouterr().err
+        assert files(tmp_path) == ["coin/figure.png"]
+
+    def test_side_by_side_finds_what_it_finds_in_turn(self, tmp_path: Path) -> None:
+        for jobs in ("1", "2"):
+            studies = ["coin", "polynomial", "--runs", "2", "--seed", "5"]
+            assert main(["compare", *studies, "--jobs", jobs, "--out", str(tmp_path / jobs)]) == 0
+        for name in ("coin", "polynomial"):
+            pages = [(tmp_path / jobs / name / "table.md").read_text() for jobs in ("1", "2")]
+            assert pages[0] == pages[1]
+
+    def test_a_study_that_fails_takes_no_other_with_it(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def run(*arguments: object) -> None:
+            raise ArithmeticError("the loss is nan")
+
+        monkeypatch.setattr(Polynomial, "run", run)
+        assert main(["compare", "polynomial", "coin", "--runs", "2", "--jobs", "1", "--out", str(tmp_path)]) == 1
+        shown = capsys.readouterr()
+        assert "polynomial failed: ArithmeticError: the loss is nan\n" in shown.out
+        assert "One coin b" in shown.out
+        log = tmp_path / "polynomial" / "log.txt"
+        assert shown.err == f"drawgrad compare: polynomial failed; see {log}\n"
+        assert "Traceback" in log.read_text()
+
+    def test_an_interrupt_is_one_line(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def save(*arguments: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Page, "save", save)
+        assert main(["compare", "coin", "--runs", "2", "--out", str(tmp_path)]) == 130
+        line = f"drawgrad compare: interrupted; what was finished is in {tmp_path}\n"
+        assert capsys.readouterr().err == line
 
 
-def ended(group: int, seconds: float = 10) -> bool:
-    """Whether all processes of a group end soon."""
-    for _ in range(int(10 * seconds)):
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.1)
-    return False
-
-
-@pytest.fixture
-def _interruptible() -> Iterator[None]:
-    """What runs in the background of a script ignores interrupts, and so does what it starts."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-class TestSideBySide:
-    """In processes of their own, which see the studies as they are."""
-
-    def test_a_mistake_in_one_ends_all(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        # A folder that stands where the table goes.
-        (tmp_path / "dial.md").mkdir()
-        assert main(["compare", "dial", "toy", "--out", str(tmp_path)]) == 2
-        assert capsys.readouterr().err.startswith(f"drawgrad compare: {tmp_path} cannot be written (")
-        assert not multiprocessing.active_children()
-        assert not (tmp_path / "toy.md").exists()
-
-    @pytest.mark.usefixtures("_interruptible")
-    @pytest.mark.parametrize("arguments", [["toy"], ["toy", "polynomial"]])
-    def test_an_interrupt_is_one_line(self, arguments: list[str], tmp_path: Path) -> None:
-        command = [sys.executable, "-m", "drawgrad.cli", "compare", *arguments, "--out", str(tmp_path / "out")]
-        with subprocess.Popen(
-            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
-        ) as process:
-            while process.poll() is None and not (tmp_path / "out").exists():
-                time.sleep(0.05)
-            time.sleep(4)
-            os.killpg(process.pid, signal.SIGINT)
-            _, error = process.communicate(timeout=60)
-        assert process.returncode == 130
-        assert error.strip() == f"drawgrad compare: interrupted; what was finished is in {tmp_path / 'out'}"
-        assert list((tmp_path / "out").iterdir()) == []
-        assert ended(process.pid)
+LONG = "x" * 300
 
 
 @pytest.mark.parametrize(
-    ("arguments", "line"),
+    ("arguments", "code", "line"),
     [
-        ("compare circle", "drawgrad compare: invalid value for '[STUDY]...': 'circle' is not one of 'linear', 'dial'"),
-        ("compare --runs 1", "drawgrad compare: --runs 1 is not in the range x>=2; see drawgrad compare --help"),
-        ("compare --sed 1", "drawgrad compare: there is no option --sed; did you mean --seed?"),
-        ("compare dial --out file", "drawgrad compare: file cannot be written ("),
+        ("circle", 2, "invalid value for '[STUDY]...': 'circle' is not one of 'polynomial', 'coin', 'dial', 'linear'"),
+        ("--runs 1", 2, "--runs 1 is not in the range x>=2; see drawgrad compare --help"),
+        ("--sed 1", 2, "there is no option --sed; did you mean --seed?"),
+        ("--out=", 2, "--out is empty, but must be the name of a folder; see"),
+        ("dial --out file", 1, "file/dial: not a directory; choose another folder with --out"),
+        (f"dial --out {LONG}", 1, f"{'x' * 50}...{'x' * 36}/dial/job.json: file name too long; choose a shorter name"),
     ],
 )
 def test_a_mistake_is_one_line(
-    arguments: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: str,
+    code: int,
+    line: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    assert main(arguments.split()) == 2
+    assert main(["compare", *arguments.split()]) == code
     error = capsys.readouterr().err
-    assert error.startswith(line)
+    assert error.startswith(f"drawgrad compare: {line}")
     assert error.count("\n") == 1
+    assert files(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no device that is always full")
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "drawgrad", "--help"]
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr == (
+        "drawgrad: standard output: no space left on device; make room, or choose another folder with --out\n"
+    )

@@ -90,7 +90,7 @@ def test_help_needs_no_torch():
 
 def test_it_runs_as_a_module_too():
     done = subprocess.run(
-        [sys.executable, "-m", "drawgrad.cli", "train", "--tau", "0"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "drawgrad", "train", "--tau", "0"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert done.stderr == "drawgrad train: --tau must be positive and finite, but it is 0.0; try 1.0\n"

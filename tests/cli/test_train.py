@@ -109,7 +109,7 @@ def test_ctrl_c_during_the_measurement_keeps_the_training(tmp_path, capsys, monk
 def start(out: Path) -> subprocess.Popen[str]:
     arguments = ["train", *LONG, "--resume", "--out", str(out)]
     return subprocess.Popen(
-        [sys.executable, "-m", "drawgrad.cli", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "drawgrad", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 

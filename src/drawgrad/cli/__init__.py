@@ -1,9 +1,11 @@
-"""The command line: `drawgrad train` and what will stand beside it."""
+"""The command line: `drawgrad train` and what stands beside it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+
+from drawgrad.cli import process
 
 __all__ = ["main"]
 
@@ -12,11 +14,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: What follows the program's name; by default what the process was started with.
+        arguments: What follows the program's name. If None, what the process was started with: then the process is the
+            program's, and a signal ends it at once.
 
     Returns:
-        The exit code: 0, 2 for a mistake in the arguments or the data, 130 after Ctrl-C.
+        The exit code: 0, 1 for a run that failed, 2 for a mistake in the arguments or the data, 130 after Ctrl-C.
     """
+    if arguments is not None:
+        return _run(arguments)
+    process.begin()
+    code = _run(sys.argv[1:])
+    process.end(code)
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         import click  # noqa: F401
         import rich  # noqa: F401
@@ -25,4 +37,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     from drawgrad.cli.program import run
 
-    return run(sys.argv[1:] if arguments is None else list(arguments))
+    return run(list(arguments))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -10,7 +11,7 @@ import click
 
 from drawgrad.cli.compare import compare
 from drawgrad.cli.train import train
-from drawgrad.cli.wording import UserError, one_line
+from drawgrad.cli.wording import UserError, of_memory, of_system, one_line
 
 __all__ = ["program", "run"]
 
@@ -27,20 +28,32 @@ program.add_command(train)
 
 def run(arguments: Sequence[str]) -> int:
     """Run the program; returns its exit code."""
+    known = bool(arguments) and arguments[0] in program.commands
+    command = f"drawgrad {arguments[0]}" if known else "drawgrad"
     try:
         result = program.main(list(arguments), prog_name="drawgrad", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0
     except click.ClickException as error:
-        known = arguments and arguments[0] in program.commands
-        command = f"drawgrad {arguments[0]}" if known else "drawgrad"
-        print(f"{command}: {one_line(error, command)}", file=sys.stderr)
-        return 2
+        return _tell(f"{command}: {one_line(error, command)}", 2)
     except UserError as error:
-        print(f"drawgrad {error.command}: {error}", file=sys.stderr)
-        return error.code
+        return _tell(f"drawgrad {error.command}: {error}", error.code)
     except (KeyboardInterrupt, click.Abort):
-        print("drawgrad: interrupted", file=sys.stderr)
-        return 130
+        return _tell(f"{command}: interrupted", 130)
+    except BrokenPipeError:
+        return 141  # As of a program that the system ends because nobody reads on.
+    except OSError as error:
+        return _tell(f"{command}: {of_system(error)}", 1)
+    except (MemoryError, RuntimeError) as error:
+        if not of_memory(error):
+            raise
+        return _tell(f"{command}: there is not enough memory", 1)
     return result if isinstance(result, int) else 0
+
+
+def _tell(line: str, code: int) -> int:
+    with contextlib.suppress(OSError):  # Where nobody reads, the code tells.
+        print(line, file=sys.stderr)
+    return code

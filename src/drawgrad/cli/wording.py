@@ -1,12 +1,17 @@
-"""Mistakes of a user of the command line, in one line: what is wrong, the value, the rule, the cure."""
+"""What goes wrong on the command line, in one line: what it is, the value, the rule, the cure."""
 
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 
 import click
 
-__all__ = ["UserError", "one_line"]
+__all__ = ["UserError", "of_memory", "of_system", "one_line"]
+
+LONGEST = 100
+"""Of a name of a file that is shown whole."""
 
 
 class UserError(Exception):
@@ -47,3 +52,31 @@ def one_line(error: click.ClickException, command: str) -> str:
             message = message[:1].lower() + message[1:]
     message = " ".join(message.split()).rstrip(".")
     return message if message.endswith("?") else f"{message}; {cure}"
+
+
+def of_system(error: OSError) -> str:
+    """What the operating system refused: which file, why, and a cure where one is known."""
+    name = "standard output" if error.filename is None else os.fsdecode(error.filename)
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST // 2]}...{name[-LONGEST // 2 :]}"
+    reason = (error.strerror or str(error) or type(error).__name__).lower()
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            cure = "; make room, or choose another folder with --out"
+        case errno.ENAMETOOLONG:
+            cure = "; choose a shorter name"
+        case errno.EACCES | errno.EPERM | errno.EROFS | errno.ENOTDIR | errno.EISDIR | errno.EEXIST:
+            cure = "; choose another folder with --out"
+        case _:
+            cure = ""
+    return f"{name}: {reason}{cure}"
+
+
+def of_memory(error: BaseException) -> bool:
+    """Whether something failed for want of memory."""
+    # torch has no error of its own for the memory of a CPU.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "allocate memory" in str(error))
+    )

@@ -18,17 +18,30 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.distributions import Bernoulli
 
 from drawgrad._checks import check_count
-from drawgrad._typing import Float, Int, Tensor
+from drawgrad._tables import with_spread
+from drawgrad._typing import Float, Tensor
 from drawgrad.estimators import DisArm, Estimator, Rebar, Reinforce, Relax
 from drawgrad.functional import draw_seed
+from drawgrad.studies.exhibits.curves import Curves, descend
+from drawgrad.studies.exhibits.drawing import COLORS, INK, label_ends, plain_axes
+from drawgrad.studies.exhibits.page import Page
 
-__all__ = ["Contestant", "ToyCurves", "contestants", "linear", "quadratic", "train_toy"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Coin", "CoinCurves", "Contestant", "contestants", "linear", "quadratic", "train_coin"]
+
+TARGETS = (0.45, 0.49, 0.499)
+STEPS = 10_000
+"""Those of the published figure at t = 0.499."""
 
 
 def quadratic(b: Tensor, target: Tensor) -> Tensor:
@@ -50,23 +63,22 @@ class Contestant:
 
 
 @dataclass(frozen=True)
-class ToyCurves:
+class CoinCurves:
     """How independent runs of one estimator went.
 
     Attributes:
         target: t of the cost.
-        steps: the steps after which was looked; the first one is 0.
-        probability: P(b = 1) then.
+        probability: P(b = 1) along the way.
     """
 
     target: float
-    steps: Int[Tensor, "looks"]
-    probability: Float[Tensor, "looks runs"]
+    probability: Curves
 
     @property
     def cost(self) -> Float[Tensor, "looks runs"]:
         """The expected cost, exactly."""
-        return self.probability * (1 - self.target) ** 2 + (1 - self.probability) * self.target**2
+        p = self.probability.values
+        return p * (1 - self.target) ** 2 + (1 - p) * self.target**2
 
     @property
     def optimum(self) -> float:
@@ -74,17 +86,13 @@ class ToyCurves:
         return min(self.target, 1 - self.target) ** 2
 
     @property
-    def progress(self) -> Float[Tensor, "looks runs"]:
+    def progress(self) -> Curves:
         """How much of the way from a fair coin's cost to the least one is done; 1 is all."""
         sign = math.copysign(1.0, 0.5 - self.target)
-        return sign * (1 - 2 * self.probability)
-
-    def after(self, step: int) -> Float[Tensor, "runs"]:
-        """The progress after a step at which was looked."""
-        return self.progress[self.steps.tolist().index(step)]
+        return Curves(self.probability.steps, sign * (1 - 2 * self.probability.values))
 
 
-def train_toy(
+def train_coin(
     contestant: Contestant,
     targets: Sequence[float],
     *,
@@ -93,7 +101,7 @@ def train_toy(
     lr: float = 0.01,
     every: int = 100,
     seed: int = 0,
-) -> dict[float, ToyCurves]:
+) -> dict[float, CoinCurves]:
     """Train a batch of coins, each a run of its own, by gradients of one estimator.
 
     Args:
@@ -108,25 +116,18 @@ def train_toy(
     Returns:
         For each target, the coins' probabilities of a one along the way.
     """
-    for value, name in ((steps, "steps"), (runs, "runs"), (every, "every")):
-        check_count(value, name, minimum=1)
+    check_count(runs, "runs", minimum=1)
     estimator, t = contestant.estimator, torch.tensor(targets)[:, None]
     logits = torch.zeros(len(targets), runs, requires_grad=True)
     learned = list(estimator.parameters()) if isinstance(estimator, nn.Module) else []
-    optimizer = torch.optim.Adam([logits, *learned], lr=lr, fused=True)
     generator = torch.Generator().manual_seed(seed)
-    looks, found = [0], [logits.detach().sigmoid()]
-    for step in range(1, steps + 1):
+
+    def loss() -> Tensor:
         q = Bernoulli(logits=logits, validate_args=False)
-        loss = estimator(lambda b: contestant.cost(b, t), q, seed=draw_seed(generator=generator))
-        optimizer.zero_grad()
-        loss.sum().backward()
-        optimizer.step()
-        if step % every == 0 or step == steps:
-            looks.append(step)
-            found.append(logits.detach().sigmoid())
-    all_looks = torch.stack(found)
-    return {target: ToyCurves(target, torch.tensor(looks), all_looks[:, index]) for index, target in enumerate(targets)}
+        return estimator(lambda b: contestant.cost(b, t), q, seed=draw_seed(generator=generator))
+
+    looks, found = descend(loss, [logits, *learned], lambda: logits.detach().sigmoid(), steps=steps, lr=lr, every=every)
+    return {target: CoinCurves(target, Curves(looks, found[:, index])) for index, target in enumerate(targets)}
 
 
 def contestants(coins: tuple[int, ...], seed: int = 0) -> dict[str, Contestant]:
@@ -171,3 +172,68 @@ class _Perceptrons(nn.Module):
         """A number for each coin."""
         units = torch.tanh((2 * y - 1) * self.slopes + self.offsets)
         return (self.scale * ((units * self.heights).sum(-1) + self.constant))[..., None]
+
+
+@dataclass(frozen=True)
+class Coin:
+    """The coin at several targets: who finds out which side is cheaper?
+
+    Args:
+        runs: Independent runs of each estimator, two at least.
+        steps: Steps of each.
+        targets: t of the costs.
+    """
+
+    runs: int = 10
+    steps: int = STEPS
+    targets: tuple[float, ...] = TARGETS
+
+    def __post_init__(self) -> None:
+        check_count(self.runs, "runs", minimum=2)
+
+    def run(self, seed: int, folder: Path, listener: Callable[[str], None]) -> dict[str, Any]:
+        """Train with every estimator; see :class:`~drawgrad.studies.engine.Recipe`."""
+        found: dict[str, Any] = {}
+        for name, contestant in contestants((len(self.targets), self.runs), seed).items():
+            listener(name)
+            curves = train_coin(contestant, self.targets, steps=self.steps, runs=self.runs, seed=seed)
+            found[name] = {f"{target:g}": of.progress.plain() for target, of in curves.items()}
+        return {"progress": found}
+
+    def page(self, result: dict[str, Any]) -> Page:
+        """Progress at the end as a table, along the way as a figure."""
+        found = {
+            name: {target: Curves.read(of[f"{target:g}"]) for target in self.targets}
+            for name, of in result["progress"].items()
+        }
+        rows = []
+        for name, of in found.items():
+            ends = (curves.final for curves in of.values())
+            rows.append((name, *(with_spread(end.value, end.error, places=3) for end in ends)))
+        note = (
+            f"How much of the way from a fair coin's cost to the least cost is done after {self.steps} steps: mean and "
+            f"standard error of {self.runs} runs, errors that round to zero left out; 1 is the optimum, below 0 the "
+            "coin prefers the dearer side. One sample a step (two for DisARM), Adam with rate 0.01 for the logit and "
+            "for what an estimator learns, as published. REBAR relaxes the cost, and a cost of nearly zero half way "
+            "between the sides takes no noise away; the linear cost b (1 - 2t) + t^2 is the same for both sides."
+        )
+        return Page(
+            "One coin b with cost (b - t)^2: progress to the optimum",
+            ("estimator", *(f"t = {target:g}" for target in self.targets)),
+            rows, note, lambda figure: _draw(figure, found, self.targets), (4.2 * len(self.targets) + 1, 3.9),
+        )  # fmt: skip
+
+
+def _draw(figure: Figure, found: dict[str, dict[float, Curves]], targets: Sequence[float]) -> None:
+    panels = figure.subplots(1, len(targets), squeeze=False, sharey=True)[0]
+    for axes, target in zip(panels, targets, strict=True):
+        ends = []
+        for color, (name, of) in zip(COLORS, found.items(), strict=False):
+            curves = of[target]
+            curves.draw(axes, color)
+            ends.append((name, float(curves.mean[-1]), color))
+        axes.axhline(1, color=INK, lw=1, ls=(0, (4, 3)))
+        last = int(curves.steps[-1])
+        axes.set(xlim=(0, last), ylim=(-0.75, 1.08), xticks=[0, last // 2, last])
+        plain_axes(axes, f"t = {target:g}", "step", "progress to the optimum" if axes is panels[0] else "")
+        label_ends(axes, ends)

@@ -1,6 +1,6 @@
 """One coin with cost (b - t)^2 at t = 0.499: who finds the cheaper side within the published number of steps?
 
-Run: ``python -m benchmarks.toy_coin``
+Run: ``python -m benchmarks.coin``
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from benchmarks import RESULTS
-from drawgrad.studies.polynomial import over_runs
+from drawgrad.studies.exhibits.coin import contestants, train_coin
+from drawgrad.studies.exhibits.curves import over_runs
 from drawgrad.studies.records import Measurement, write
-from drawgrad.studies.toy import contestants, train_toy
 
 __all__ = ["main"]
 
@@ -30,16 +30,16 @@ def main(steps: tuple[int, ...] = STEPS, runs: int = RUNS, folder: Path = RESULT
     cells = []
     for name, contestant in contestants((1, runs)).items():
         every = math.gcd(*steps)
-        curves = train_toy(contestant, (TARGET,), steps=max(steps), runs=runs, every=every)[TARGET]
+        curves = train_coin(contestant, (TARGET,), steps=max(steps), runs=runs, every=every)[TARGET]
         for count in steps:
-            done = over_runs(curves.after(count))
+            done = over_runs(curves.progress.after(count))
             cells.append(Measurement(name, f"{count} steps", done.value, done.error, "", runs))
     path = write(
-        "toy-coin",
+        "coin",
         title=f"Progress to the optimum of E[(b - {TARGET})^2], 0 at the start and 1 at the optimum",
         measurements=cells,
         spread="standard error over runs",
-        command="python -m benchmarks.toy_coin",
+        command="python -m benchmarks.coin",
         seconds=time.perf_counter() - start,
         folder=folder,
     )

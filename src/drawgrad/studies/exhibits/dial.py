@@ -7,27 +7,29 @@ cost is not what it is at the corners, and its gradient there is no difference o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.distributions import OneHotCategorical
 
+from drawgrad._tables import with_spread
 from drawgrad._typing import Tensor
-from drawgrad.diagnostics import Estimate, Quality, compare
+from drawgrad.diagnostics import Estimate, compare
 from drawgrad.estimators import Estimator, GumbelRao, GumbelSoftmax, ReinMax, STGumbelSoftmax
-from drawgrad.studies.exhibit import Exhibit, label_ends, plain_axes, scaled
-from drawgrad.studies.linear_reward import log_slope
+from drawgrad.studies.exhibits.drawing import label_ends, plain_axes
+from drawgrad.studies.exhibits.page import Page
+from drawgrad.studies.exhibits.points import Point, log_slope
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Dial", "dial", "measure_dial"]
+__all__ = ["ESTIMATORS", "Dial", "Measured", "measure"]
 
 CLASSES = 8
-DRAWS = 20_000
 TEMPERATURES = (0.05, 0.07, 0.1, 0.14, 0.2, 0.28, 0.4, 0.56, 0.8, 1.1, 1.6, 2.2, 3.2)
 COLD = 0.2
 """Slopes are those below this temperature."""
@@ -46,21 +48,21 @@ ESTIMATORS: dict[str, Callable[[float], Estimator]] = {
 
 
 @dataclass(frozen=True)
-class Dial:
-    """The measurements.
+class Measured:
+    """What was found.
 
     Attributes:
-        quality: For each estimator and temperature.
+        points: For each estimator and temperature.
         norm: Length of the exact gradient.
     """
 
-    quality: dict[str, dict[float, Quality]]
+    points: dict[str, dict[float, Point]]
     norm: float
 
     def error(self, name: str, samples: int) -> dict[float, Estimate]:
         """Mean squared error of the average of so many gradients, over the temperature."""
         found = {}
-        for tau, row in self.quality[name].items():
+        for tau, row in self.points[name].items():
             spread = math.hypot(row.bias_squared.error, row.variance.error / samples)
             found[tau] = Estimate(max(row.bias_squared.value, 0.0) + row.variance.value / samples, spread)
         return found
@@ -72,7 +74,7 @@ class Dial:
         return tau, errors[tau]
 
 
-def measure_dial(*, seed: int = 0, draws: int = DRAWS, temperatures: Sequence[float] = TEMPERATURES) -> Dial:
+def measure(seed: int, draws: int, temperatures: tuple[float, ...]) -> Measured:
     """Draw gradients of every estimator at every temperature.
 
     Args:
@@ -90,75 +92,96 @@ def measure_dial(*, seed: int = 0, draws: int = DRAWS, temperatures: Sequence[fl
 
     listed = {f"{name} {tau}": make(tau) for name, make in ESTIMATORS.items() for tau in temperatures}
     report = compare(listed, cost, OneHotCategorical(logits=logits), draws=draws, generator=generator)
-    quality = {name: {tau: report[f"{name} {tau}"] for tau in temperatures} for name in ESTIMATORS}
-    return Dial(quality, report.reference_norm.value)
+    points = {name: {tau: Point.of(report[f"{name} {tau}"]) for tau in temperatures} for name in ESTIMATORS}
+    return Measured(points, report.reference_norm.value)
 
 
-def dial(*, seed: int = 0, draws: int = DRAWS) -> Exhibit:
-    """Measure, and lay out as table and figure."""
-    found = measure_dial(seed=seed, draws=draws)
-    rows = []
-    for name, by_tau in found.quality.items():
-        cold = log_slope({tau: row.variance for tau, row in by_tau.items() if tau <= COLD})
-        for samples in SAMPLES:
-            first = samples == SAMPLES[0]
-            tau, error = found.best(name, samples)
-            bias = max(by_tau[tau].bias_squared.value, 0.0) / error.value
-            slope = f"{cold.value:.2f} ± {cold.error:.2f}" if first else ""
-            rows.append((name if first else "", str(samples), f"{tau:g}", scaled(error, UNIT), f"{bias:.0%}", slope))
-    error_heading = f"mean squared error, times {1 / UNIT:.0f}"
-    headings = (
-        "estimator", "gradients averaged", "best temperature", error_heading, "of it bias²", "slope of the variance",
-    )  # fmt: skip
-    note = (
-        f"The temperature with the least mean squared error of gradients for {CLASSES} logits, from {draws} draws a "
-        f"point, ± the standard error. The exact gradient has length {found.norm:.3g}. Averaging more gradients leaves "
-        f"the bias alone, so the best temperature falls with their number. The slope is that of log variance over log "
-        f"tau up to {COLD}: -1 says that the variance grows like 1/tau, by gradients of size 1/tau with a probability "
-        "like tau."
-    )
-    data = {
-        name: {
-            tau: {"bias_squared": vars(row.bias_squared), "variance": vars(row.variance)} for tau, row in rows.items()
-        }
-        for name, rows in found.quality.items()
-    }
-    return Exhibit(
-        "dial", "Bias against variance over the temperature: eight classes, cost exp(z.v)", headings, rows, note,
-        {"seed": seed, "draws": draws, "quality": data}, lambda figure: _draw(figure, found), (9.6, 6.6),
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Dial:
+    """Bias against variance over the temperature.
+
+    Args:
+        draws: Gradients for each estimator and temperature.
+        temperatures: Where to look.
+    """
+
+    draws: int = 20_000
+    temperatures: tuple[float, ...] = TEMPERATURES
+
+    def run(self, seed: int, folder: Path, listener: Callable[[str], None]) -> dict[str, Any]:
+        """Measure; see :class:`~drawgrad.studies.engine.Recipe`."""
+        found = measure(seed, self.draws, self.temperatures)
+        points = {name: {f"{tau:g}": point.plain() for tau, point in of.items()} for name, of in found.points.items()}
+        return {"norm": found.norm, "points": points}
+
+    def page(self, result: dict[str, Any]) -> Page:
+        """The best temperatures as a table, all of them as a figure."""
+        found = Measured(
+            {name: {tau: Point.read(of[f"{tau:g}"]) for tau in self.temperatures}
+             for name, of in result["points"].items()},
+            result["norm"],
+        )  # fmt: skip
+        rows = []
+        for name, by_tau in found.points.items():
+            cold = log_slope({tau: point.variance for tau, point in by_tau.items() if tau <= COLD})
+            for samples in SAMPLES:
+                first = samples == SAMPLES[0]
+                tau, error = found.best(name, samples)
+                rows.append((
+                    name if first else "",
+                    str(samples),
+                    f"{tau:g}",
+                    with_spread(error.value / UNIT, error.error / UNIT),
+                    f"{max(by_tau[tau].bias_squared.value, 0.0) / error.value:.0%}",
+                    with_spread(cold.value, cold.error, places=2) if first else "",
+                ))  # fmt: skip
+        headings = (
+            "estimator", "gradients averaged", "best temperature", f"mean squared error, times {1 / UNIT:.0f}",
+            "of it bias²", "slope of the variance",
+        )  # fmt: skip
+        note = (
+            f"The temperature with the least mean squared error of gradients for {CLASSES} logits, from {self.draws} "
+            f"draws a point, ± the standard error. The exact gradient has length {found.norm:.3g}. Averaging more "
+            "gradients leaves the bias alone, so the best temperature falls with their number. The slope is that of "
+            f"log variance over log tau up to {COLD}: -1 says that the variance grows like 1/tau, by gradients of size "
+            "1/tau with a probability like tau."
+        )
+        return Page(
+            "Bias against variance over the temperature: eight classes, cost exp(z.v)",
+            headings, rows, note, lambda figure: _draw(figure, found), (9.6, 6.6),
+        )  # fmt: skip
 
 
-def _draw(figure: Figure, found: Dial) -> None:
+def _draw(figure: Figure, found: Measured) -> None:
     figure.suptitle(
         "Black: mean squared error of one gradient, and of the average of 10 and 100 (dashed, dotted); ▼ at the best "
         "temperature.\nPale red: no bias seen; 2.33 standard errors above its estimate.",
         x=0.01, ha="left", fontsize=9,
     )  # fmt: skip
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
-    for axes, (name, by_tau) in zip(panels.flat, found.quality.items(), strict=True):
+    for axes, (name, by_tau) in zip(panels.flat, found.points.items(), strict=True):
         _panel(axes, name, by_tau, found)
     for axes in panels[0]:
         axes.set_xlabel("")
     for axes in panels[:, 1]:
         axes.set_ylabel("")
-    for axes, name in zip(panels.flat, found.quality, strict=True):
-        rows = found.quality[name]
+    for axes, name in zip(panels.flat, found.points, strict=True):
+        rows = found.points[name]
         last = rows[max(rows)]
         error = found.error(name, 1)[max(rows)].value
         ends = [("error", error, ERROR), ("variance", last.variance.value, VARIANCE)]
         label_ends(axes, [*ends, ("bias²", last.bias_squared.value, BIAS)])
 
 
-def _panel(axes: Axes, name: str, by_tau: dict[float, Quality], found: Dial) -> None:
+def _panel(axes: Axes, name: str, by_tau: dict[float, Point], found: Measured) -> None:
     taus = list(by_tau)
     bias = [row.bias_squared for row in by_tau.values()]
     variance = [row.variance for row in by_tau.values()]
     # Where no bias was seen the line has a gap, with the limit that the bias stays below.
-    seen = [row.verdict == "biased" for row in by_tau.values()]
+    seen = [row.biased for row in by_tau.values()]
     values = [b.value if yes else math.nan for b, yes in zip(bias, seen, strict=True)]
     axes.errorbar(taus, values, yerr=[b.error for b in bias], color=BIAS, marker="D", ms=3, lw=1.3)
-    limits = [(tau, row.bias_limit**2) for tau, row in by_tau.items() if row.verdict != "biased"]
+    limits = [(tau, row.bias_limit**2) for tau, row in by_tau.items() if not row.biased]
     axes.plot([tau for tau, _ in limits], [limit for _, limit in limits], color=BIAS, marker="v", ms=4, ls="none",
               alpha=0.4)  # fmt: skip
     axes.errorbar(taus, [v.value for v in variance], yerr=[v.error for v in variance], color=VARIANCE, marker="o", ms=3,

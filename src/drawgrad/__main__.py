@@ -1,4 +1,4 @@
-"""`python -m drawgrad.cli`: the command line where its script is not on the path."""
+"""`python -m drawgrad`: the command line, also where its script is not on the path."""
 
 from __future__ import annotations
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli
 
 from drawgrad.estimators import DisArm, Estimator, Exact, Rebar, Reinforce
-from drawgrad.studies.toy import Contestant, contestants, linear, quadratic, train_toy
+from drawgrad.studies.exhibits.coin import Coin, Contestant, contestants, linear, quadratic, train_coin
 from tests.statistics import ALPHA, assert_mean
 
 RUNS = 40
@@ -28,7 +30,7 @@ class TestTraining:
     BOUND = 0.1
 
     def progress(self, name: str) -> Tensor:
-        return train_toy(contestants((1, RUNS))[name], (0.499,), steps=1500, runs=RUNS)[0.499].after(1500)
+        return train_coin(contestants((1, RUNS))[name], (0.499,), steps=1500, runs=RUNS)[0.499].progress.after(1500)
 
     def test_with_relax_is_under_way(self) -> None:
         assert_mean_above(self.progress("RELAX"), self.BOUND)
@@ -44,18 +46,18 @@ class TestTraining:
 
 
 def test_the_curves_are_exact() -> None:
-    found = train_toy(Contestant(Exact()), (0.45, 0.6), steps=25, runs=2, every=10)
+    found = train_coin(Contestant(Exact()), (0.45, 0.6), steps=25, runs=2, every=10)
     low, high = found[0.45], found[0.6]
-    assert low.steps.tolist() == [0, 10, 20, 25]
-    assert low.probability.shape == (4, 2)
+    assert low.probability.steps.tolist() == [0, 10, 20, 25]
+    assert low.probability.values.shape == (4, 2)
     torch.testing.assert_close(low.cost[0], torch.full((2,), 0.2525))
     assert low.optimum == pytest.approx(0.2025)
-    torch.testing.assert_close(low.progress, (0.2525 - low.cost) / 0.05, atol=1e-5, rtol=0)
-    assert torch.equal(low.after(20), low.progress[2])
+    torch.testing.assert_close(low.progress.values, (0.2525 - low.cost) / 0.05, atol=1e-5, rtol=0)
+    assert torch.equal(low.progress.after(20), low.progress.values[2])
     # The dearer side is that of the ones for t < 1/2, of the zeros for t > 1/2.
-    assert bool((low.probability[-1] < 0.5).all() and (high.probability[-1] > 0.5).all())
+    assert bool((low.probability.values[-1] < 0.5).all() and (high.probability.values[-1] > 0.5).all())
     # Adam's first step is of size lr, whatever the gradient.
-    first = train_toy(Contestant(Exact()), (0.45,), steps=1, runs=2, every=1)[0.45].probability[1]
+    first = train_coin(Contestant(Exact()), (0.45,), steps=1, runs=2, every=1)[0.45].probability.values[1]
     torch.testing.assert_close(first, torch.sigmoid(torch.tensor([-0.01, -0.01])))
 
 
@@ -68,7 +70,9 @@ def test_both_ways_to_write_the_cost_agree_at_the_sides() -> None:
 
 @pytest.mark.parametrize("name", ["REINFORCE", "DisARM", "REBAR"])
 def test_runs_do_not_depend_on_each_other(name: str) -> None:
-    few, many = (train_toy(contestants((1, n))[name], (0.499,), steps=50, runs=n)[0.499].probability for n in (2, 5))
+    few, many = (
+        train_coin(contestants((1, n))[name], (0.499,), steps=50, runs=n)[0.499].probability.values for n in (2, 5)
+    )
     torch.testing.assert_close(few, many[:, :2])
     assert len(many[-1].unique()) > 1
 
@@ -132,3 +136,18 @@ class TestWhyRebarCannotHelp:
                 # The best of them, by numerical integration, has less variance by 1 part in 10^9.
                 assert variance(Rebar(tau=tau, eta=eta)) > 0.999 * plain
         assert variance(DisArm()) < 1e-6 * plain
+
+
+def test_the_page_has_a_row_for_each_estimator(tmp_path: Path) -> None:
+    told: list[str] = []
+    recipe = Coin(runs=2, steps=3, targets=(0.45, 0.499))
+    result = recipe.run(0, tmp_path, told.append)
+    page = recipe.page(json.loads(json.dumps(result)))
+    assert [row[0] for row in page.rows] == told == list(contestants((2, 2)))
+    assert {len(row) for row in page.rows} == {len(page.headings)} == {3}
+    assert result["progress"]["RELAX"]["0.499"]["steps"] == [0, 3]
+
+
+def test_one_run_has_no_error() -> None:
+    with pytest.raises(ValueError, match="runs must be at least 2"):
+        Coin(runs=1)

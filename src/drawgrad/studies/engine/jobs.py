@@ -1,0 +1,156 @@
+"""A job: a recipe with a seed, which is done once, and leaves what it found in a folder of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from drawgrad.studies.files import write_atomically
+
+__all__ = ["Job", "JobFolderError", "Outcome", "Recipe", "perform"]
+
+
+class Recipe(Protocol):
+    """What is done: a frozen dataclass whose fields, numbers and words that JSON knows, are all that decides."""
+
+    def run(self, seed: int, folder: Path, listener: Callable[[str], None]) -> dict[str, Any]:
+        """Do it, on one thread of the CPU.
+
+        Args:
+            seed: Of all randomness.
+            folder: Of the job, for what it keeps from one session to the next.
+            listener: Told in a few words what is being done.
+
+        Returns:
+            What was found, as JSON knows it, without infinities.
+        """
+
+
+class JobFolderError(Exception):
+    """A folder holds something else than the job that it is wanted for."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended.
+
+    Args:
+        job: The job.
+        folder: Its folder.
+        seconds: What it took.
+        result: What the recipe found; None if it failed.
+        failure: Why it failed, in one line; None if it did not.
+        earlier: Whether it was finished in an earlier session.
+    """
+
+    job: Job
+    folder: Path
+    seconds: float
+    result: dict[str, Any] | None = None
+    failure: str | None = None
+    earlier: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recipe with a seed.
+
+    Args:
+        name: Of its folder, below the folder of all jobs.
+        recipe: What is done.
+        seed: Of all its randomness.
+    """
+
+    name: str
+    recipe: Recipe
+    seed: int
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides on the result."""
+        from drawgrad.studies.records import NUMERICS
+
+        recipe: Any = self.recipe
+        fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        return {"recipe": type(recipe).__name__, "seed": self.seed, **fields, "numerics": NUMERICS}
+
+    @property
+    def key(self) -> str:
+        """The same for the same settings, in every process and on every machine."""
+        return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def claim(self, root: Path) -> None:
+        """Make the folder, and note in it whose it is.
+
+        Raises:
+            JobFolderError: If it holds another job, or anything that is not of a job.
+        """
+        folder = root / self.name
+        note = folder / "job.json"
+        if not note.exists() and folder.is_dir() and any(folder.iterdir()):
+            raise JobFolderError(f"{folder} holds files that are not of this program")
+        if note.exists():
+            there = _read(note)
+            if there is None:
+                raise JobFolderError(f"{note} cannot be read")
+            if there.get("key") != self.key:
+                theirs, ours = there.get("settings", {}), json.loads(json.dumps(self.settings()))
+                names = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+                found = ", ".join(f"{name} {theirs.get(name)}" for name in names)
+                wanted = ", ".join(f"{name} {ours.get(name)}" for name in names)
+                raise JobFolderError(f"{folder} holds the results of {found}, not of {wanted}")
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            text = json.dumps({"key": self.key, "settings": self.settings()}, indent=2)
+            write_atomically(note, text + "\n")
+
+    def earlier(self, root: Path) -> Outcome | None:
+        """How it ended in an earlier session; None if it did not, or if what it left is damaged."""
+        folder = root / self.name
+        found = _read(folder / "result.json")
+        if found is None or found.get("key") != self.key:
+            return None
+        return Outcome(self, folder, found["seconds"], found["result"], earlier=True)
+
+
+def perform(job: Job, root: Path, listener: Callable[[str], None]) -> Outcome:
+    """Do a job in this process, and leave what it found with where that comes from."""
+    from drawgrad.studies.records import provenance
+
+    folder = root / job.name
+    begin = time.perf_counter()
+    with _one_thread():
+        result = job.recipe.run(job.seed, folder, listener)
+        seconds = time.perf_counter() - begin
+        origin = vars(provenance())
+    left = {"key": job.key, "seconds": round(seconds, 2), "provenance": origin, "result": result}
+    write_atomically(folder / "result.json", json.dumps(left, allow_nan=False) + "\n")
+    return Outcome(job, folder, seconds, json.loads(json.dumps(result)))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Jobs run side by side, and threads that wait for each other cost small tensors more than they do."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """The object in a file; None if there is no file, or if it is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,59 @@
+"""Recipes that the tests of the engine run, in this process and in workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Square:
+    """Counts its runs in its folder, and says where it ran."""
+
+    number: float
+
+    def run(self, seed: int, folder: Path, listener: Callable[[str], None]) -> dict[str, Any]:
+        import torch
+
+        runs = folder / "runs"
+        runs.write_text(runs.read_text() + "x" if runs.exists() else "x")
+        listener("squaring")
+        drawn = torch.rand((), generator=torch.Generator().manual_seed(seed)).item()
+        print("a stray line", flush=True)
+        return {"square": self.number**2, "drawn": drawn, "process": os.getpid(), "threads": torch.get_num_threads()}
+
+
+@dataclass(frozen=True)
+class Failing:
+    """Fails, in a way of many."""
+
+    way: str
+
+    def run(self, seed: int, folder: Path, listener: Callable[[str], None]) -> dict[str, Any]:
+        match self.way:
+            case "raises":
+                raise ArithmeticError("the loss is nan")
+            case "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "exits":
+                sys.exit(3)
+            case "infinite":
+                return {"loss": float("inf")}
+        return {}
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Tells its process, and goes on until it is ended."""
+
+    def run(self, seed: int, folder: Path, listener: Callable[[str], None]) -> dict[str, Any]:
+        (folder / "process").write_text(str(os.getpid()))
+        listener("begun")
+        while True:
+            time.sleep(0.01)
