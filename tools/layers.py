@@ -35,6 +35,7 @@ AREAS = (
     Area("studies", 9, "data, models, training, records; packages of the extra `study` from here up only"),
     Area("cli", 10, "the command line"),
     Area("playground", 10, "a page to play with"),
+    Area("__main__", 11, "`python -m drawgrad`"),
 )
 LAYERS = {area.name: area.layer for area in AREAS}
 
