@@ -27,6 +27,7 @@ torch's ``OneHotCategorical`` passes none.
 from __future__ import annotations
 
 from drawgrad.distributions import kl  # noqa: F401  registers the divergences with torch
+from drawgrad.distributions.hard_concrete import HardConcrete
 from drawgrad.distributions.k_subset import KSubset
 from drawgrad.distributions.logistic import Logistic
 from drawgrad.distributions.plackett_luce import PlackettLuce
@@ -39,6 +40,7 @@ from drawgrad.distributions.straight_through import (
 
 __all__ = [
     "ExpRelaxedCategorical",
+    "HardConcrete",
     "KSubset",
     "Logistic",
     "LogitRelaxedBernoulli",

@@ -9,12 +9,15 @@ from drawgrad.functional.divergence import bernoulli_kl, categorical_kl
 from drawgrad.functional.linear import gumbel_max_linear, gumbel_max_linear_shard, winner_of_shards
 from drawgrad.functional.lookup import gumbel_lookup
 from drawgrad.functional.noise import gumbel_noise, logistic_noise
+from drawgrad.functional.permutation import Sinkhorn, assignment, gumbel_sinkhorn, sinkhorn
 from drawgrad.functional.ranking import gumbel_top_k, relaxed_top_k
 from drawgrad.functional.seeds import draw_seed, fold_seed
 from drawgrad.functional.subset import log_esp, subset_marginals, subset_sample
 from drawgrad.functional.surrogate import straight_through
 
 __all__ = [
+    "Sinkhorn",
+    "assignment",
     "bernoulli_kl",
     "binary_concrete",
     "categorical_kl",
@@ -27,11 +30,13 @@ __all__ = [
     "gumbel_max_linear",
     "gumbel_max_linear_shard",
     "gumbel_noise",
+    "gumbel_sinkhorn",
     "gumbel_softmax",
     "gumbel_top_k",
     "log_esp",
     "logistic_noise",
     "relaxed_top_k",
+    "sinkhorn",
     "straight_through",
     "subset_marginals",
     "subset_sample",

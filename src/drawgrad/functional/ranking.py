@@ -63,7 +63,7 @@ def gumbel_top_k(
     The first one is that of :func:`gumbel_max` for the same seed.
 
     Args:
-        logits: unnormalised log-probabilities with K classes along ``dim``. -inf is a class that is never drawn; a NaN
+        logits: unnormalized log-probabilities with K classes along ``dim``. -inf is a class that is never drawn; a NaN
             counts as the largest number.
         k: how many classes, from 0 to K; or one number a row, an integer tensor of the shape of the logits without
             ``dim``, whose largest number is read on the host.
@@ -140,7 +140,7 @@ def relaxed_top_k(
     lose goes to the others in proportion (the projection onto [0, 1] and sum k in the sense of Kullback and Leibler).
 
     Args:
-        logits: unnormalised log-probabilities with K classes along ``dim``; -inf is a class that is never drawn.
+        logits: unnormalized log-probabilities with K classes along ``dim``; -inf is a class that is never drawn.
         k: size of the set, from 0 to K.
         tau: temperature, a positive number, or a tensor that broadcasts to the logits with one class and gets a
             gradient.
