@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
+from drawgrad._checks import check_count
 from drawgrad._typing import Tensor
 from drawgrad.estimators.registry import names
+from drawgrad.variables import Countable
 
 __all__ = ["Cost"]
 
@@ -49,6 +52,22 @@ class Cost:
             raise ValueError(self._wrong_shape(shapes, costs))
         return costs
 
+    def of_states(self, variable: Countable, number: Tensor, chunk: int | None = None) -> Tensor:
+        """Costs of the states with these numbers, shape ``(samples, *batch)``, ``chunk`` of them at a time.
+
+        In chunks, what the cost computes is not kept for the backward pass but computed again there.
+        """
+        if chunk is None or len(number) <= chunk:
+            return self(variable.sample_of(variable.state(number)))
+
+        def costs_of(part: Tensor) -> Tensor:
+            return self(variable.sample_of(variable.state(part)))
+
+        parts = number.split(chunk)
+        if not torch.is_grad_enabled():
+            return torch.cat([costs_of(part) for part in parts])
+        return torch.cat([checkpoint(costs_of, part, use_reentrant=False) for part in parts])
+
     def gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Costs of ``z``, shape ``(samples, *lead)``, and their gradient for ``z``, like ``z``; no graph is kept.
 
@@ -88,6 +107,12 @@ class Cost:
             f"it returned shape {tuple(costs.shape)}; sum over the event and over the variables that share a cost, not "
             f"over samples"
         )
+
+
+def check_chunk(chunk: int | None) -> None:
+    """Refuse a number of states that the cost cannot see at once."""
+    if chunk is not None:
+        check_count(chunk, "chunk", minimum=1)
 
 
 def tensors_in(z: Any) -> list[Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from drawgrad._checks import check_count
 from drawgrad.estimators.base import Estimator
-from drawgrad.estimators.cost import Cost
+from drawgrad.estimators.cost import Cost, check_chunk
 from drawgrad.estimators.loss import sum_variables
 from drawgrad.estimators.registry import register
 from drawgrad.variables import Countable
@@ -35,6 +35,8 @@ class Exact(Estimator):
 
     Args:
         limit: largest number of states; more are refused.
+        chunk: how many states the cost sees at once; all if None. The result is the same, in less memory: a chunk's
+            graph is built again in the backward pass.
 
     Example:
         >>> import torch
@@ -45,6 +47,7 @@ class Exact(Estimator):
     """
 
     limit: int = 2**16
+    chunk: int | None = None
     exact: ClassVar[bool] = True
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
@@ -52,6 +55,7 @@ class Exact(Estimator):
 
     def __post_init__(self) -> None:
         check_count(self.limit, "limit", minimum=1)
+        check_chunk(self.chunk)
 
     def evaluations(self, states: int, variables: int) -> int:
         """K^N."""
@@ -59,8 +63,8 @@ class Exact(Estimator):
 
     def estimate(self, cost: Cost, variable: Countable, seed: Tensor) -> Tensor:
         # The first state is the same whichever variables share a cost, and its cost tells which ones do.
-        first = variable.state(torch.zeros(1, *variable.batch_shape, dtype=torch.int64, device=variable.device))
-        costs = cost(variable.sample_of(first))
+        first = torch.zeros(1, *variable.batch_shape, dtype=torch.int64, device=variable.device)
+        costs = cost.of_states(variable, first, self.chunk)
         shared = variable.batch_shape[costs.dim() - 1 :].numel()
         sizes = variable.sizes(shared)
         count = math.prod(sizes)
@@ -71,10 +75,10 @@ class Exact(Estimator):
             )
         states = _digits(sizes, variable.device)
         lead = variable.batch_shape[: costs.dim() - 1].numel()
-        indices = variable.state(states.repeat(1, lead).reshape(count, *variable.batch_shape))
+        number = states.repeat(1, lead).reshape(count, *variable.batch_shape)
         if count > 1:
-            costs = torch.cat([costs, cost(variable.sample_of(indices[1:]))])
-        weights = sum_variables(variable.expand(count).log_prob(indices), costs).exp()
+            costs = torch.cat([costs, cost.of_states(variable, number[1:], self.chunk)])
+        weights = sum_variables(variable.expand(count).log_prob(variable.state(number)), costs).exp()
         # A state that cannot occur may have any cost, also an infinite one.
         return (weights * torch.where(weights == 0, 0.0, costs)).sum(0)
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from drawgrad._typing import Float, Int, Tensor
+from drawgrad._typing import Int, Tensor
 from drawgrad.estimators.base import SampleEstimator
 from drawgrad.estimators.cost import Cost
 from drawgrad.functional import draw_seed
@@ -42,7 +42,7 @@ class SurrogateEstimator(SampleEstimator):
         *,
         generator: torch.Generator | None = None,
         seed: int | Int[Tensor, ""] | None = None,
-    ) -> Float[Tensor, "samples ..."]:
+    ) -> Any:
         """Draw samples of ``q`` that carry this estimator's gradient.
 
         Args:
@@ -51,7 +51,7 @@ class SurrogateEstimator(SampleEstimator):
             seed: the seed itself, instead of ``generator``.
 
         Returns:
-            Samples, shape ``(samples, *batch, *event)``.
+            Samples, shape ``(samples, *batch, *event)``; of several distributions in their container.
 
         Raises:
             TypeError: if the estimator does not take this ``q``.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from drawgrad.estimators.base import SampleEstimator
-from drawgrad.estimators.cost import Cost
+from drawgrad.estimators.cost import Cost, check_chunk
 from drawgrad.estimators.loss import with_gradient
 from drawgrad.estimators.registry import register
 from drawgrad.functional import gumbel_noise
@@ -36,6 +36,7 @@ class Arsm(SampleEstimator):
 
     Args:
         samples: draws of varpi to average over.
+        chunk: how many swaps the cost sees at once, as in :class:`Exact`.
 
     Example:
         >>> import torch
@@ -50,9 +51,14 @@ class Arsm(SampleEstimator):
         variables. ICML 2019.
     """
 
+    chunk: int | None = None
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
     takes: ClassVar[type] = OneHot
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_chunk(self.chunk)
 
     def evaluations(self, states: int, variables: int) -> int:
         """The draw itself and one for each pair of classes, for each sample."""
@@ -64,7 +70,7 @@ class Arsm(SampleEstimator):
         noise = gumbel_noise(logits.shape, dtype=logits.dtype, device=logits.device, seed=seed)
         orders, swap = _swaps(classes, logits.device)
         indices = (logits[..., None, :] + noise[..., orders]).argmax(-1).movedim(-1, 0).flatten(0, 1)
-        costs = cost(variable.sample_of(indices))
+        costs = cost.of_states(variable, indices, self.chunk)
         if not variable.learns:
             return costs.mean(0)
         # (samples * lead, K, K) and (samples * lead, shared variables, K)

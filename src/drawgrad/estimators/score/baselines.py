@@ -8,11 +8,10 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
-from torch.distributions import Distribution
 
 from drawgrad._checks import check_flag
 from drawgrad._typing import Float, Tensor
-from drawgrad.variables import variables_of
+from drawgrad.variables import Distributions, variables_of
 
 __all__ = ["Baseline", "MovingAverage", "NoBaseline", "Nvil"]
 
@@ -25,7 +24,7 @@ class Baseline(nn.Module, ABC):
     """
 
     @abstractmethod
-    def forward(self, costs: Float[Tensor, "samples *lead"], q: Distribution) -> Float[Tensor, "samples *lead"]:
+    def forward(self, costs: Float[Tensor, "samples *lead"], q: Distributions) -> Float[Tensor, "samples *lead"]:
         """The learning signal: the costs, less what was expected of them.
 
         Args:
@@ -50,7 +49,7 @@ class NoBaseline(Baseline):
         )
     """
 
-    def forward(self, costs: Float[Tensor, "samples *lead"], q: Distribution) -> Float[Tensor, "samples *lead"]:
+    def forward(self, costs: Float[Tensor, "samples *lead"], q: Distributions) -> Float[Tensor, "samples *lead"]:
         """The costs themselves."""
         return costs
 
@@ -86,7 +85,7 @@ class MovingAverage(Baseline):
     def __repr__(self) -> str:
         return f"MovingAverage(decay={self.costs.decay})"
 
-    def forward(self, costs: Float[Tensor, "samples *lead"], q: Distribution) -> Float[Tensor, "samples *lead"]:
+    def forward(self, costs: Float[Tensor, "samples *lead"], q: Distributions) -> Float[Tensor, "samples *lead"]:
         """The costs less the mean of earlier calls."""
         signal = costs - self.costs.mean
         if self.training:
@@ -163,7 +162,7 @@ class Nvil(Baseline):
         finally:
             self._inputs = before
 
-    def forward(self, costs: Float[Tensor, "samples *lead"], q: Distribution) -> Float[Tensor, "samples *lead"]:
+    def forward(self, costs: Float[Tensor, "samples *lead"], q: Distributions) -> Float[Tensor, "samples *lead"]:
         """The costs less prediction and moving average, differentiable in the network's parameters."""
         residuals = costs - self._predict(costs, q)
         signal = residuals - self.residuals.mean
@@ -173,7 +172,7 @@ class Nvil(Baseline):
             self.residuals.update(residuals.detach())
         return signal
 
-    def _predict(self, costs: Tensor, q: Distribution) -> Tensor:
+    def _predict(self, costs: Tensor, q: Distributions) -> Tensor:
         lead = costs.shape[1:]
         inputs = self._features(q, len(lead)) if self._inputs is None else self._inputs
         found = self.network(inputs)
@@ -187,7 +186,7 @@ class Nvil(Baseline):
             )
         return found[..., 0].to(costs.dtype)
 
-    def _features(self, q: Distribution, lead: int) -> Tensor:
+    def _features(self, q: Distributions, lead: int) -> Tensor:
         p = variables_of(q).mean()
         if p is None:
             raise TypeError(

@@ -59,13 +59,13 @@ class Configurations:
         """The most probable configuration, shape ``(rows, 1, n)``."""
         return self.log_pi.argmax(-1)[:, None]
 
-    def number(self, index: Tensor) -> Tensor:
-        """The configuration of an index of shape ``batch_shape``, shape ``(rows, 1, n)``."""
-        return self.variable.number(index).reshape(self.rows, 1, self.log_pi.shape[1])
+    def configuration(self, numbers: Tensor) -> Tensor:
+        """The configuration of states with these numbers, shape ``batch_shape``, shape ``(rows, 1, n)``."""
+        return numbers.reshape(self.rows, 1, self.log_pi.shape[1])
 
-    def index(self, chosen: Tensor) -> Tensor:
-        """Indices of configurations ``(rows, count, n)``, shape ``(count, *batch)``."""
-        return self.variable.state(chosen.transpose(0, 1).reshape(chosen.shape[1], *self.variable.batch_shape))
+    def numbers(self, chosen: Tensor) -> Tensor:
+        """Numbers of the states in configurations ``(rows, count, n)``, shape ``(count, *batch)``."""
+        return chosen.transpose(0, 1).reshape(chosen.shape[1], *self.variable.batch_shape)
 
     def by_cost(self, values: Tensor) -> Tensor:
         """Values ``(rows, count)`` in the shape of costs, ``(count, *lead)``."""

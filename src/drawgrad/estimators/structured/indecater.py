@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from drawgrad.estimators.base import SampleEstimator
-from drawgrad.estimators.cost import Cost
+from drawgrad.estimators.cost import Cost, check_chunk
 from drawgrad.estimators.loss import gradient_only
 from drawgrad.estimators.registry import register
 from drawgrad.variables import Countable
@@ -32,6 +32,7 @@ class IndeCateR(SampleEstimator):
 
     Args:
         samples: joint samples to average over.
+        chunk: how many states the cost sees at once, as in :class:`Exact`.
 
     Example:
         >>> import torch
@@ -47,9 +48,14 @@ class IndeCateR(SampleEstimator):
         CatLog-derivative trick. NeurIPS 2023.
     """
 
+    chunk: int | None = None
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
     takes: ClassVar[type] = Countable
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_chunk(self.chunk)
 
     def evaluations(self, states: int, variables: int) -> int:
         """S (1 + N (K - 1))."""
@@ -71,8 +77,8 @@ class IndeCateR(SampleEstimator):
         changed = (number[:, None, None] + moves) % variable.states
         by_class = costs[:, None, None].expand(-1, shared, -1, *lead)
         if others and shared:
-            states = variable.state(changed.reshape(self.samples * shared * others, *variable.batch_shape))
-            found = cost(variable.sample_of(states)).reshape(self.samples, shared, others, *lead)
+            states = changed.reshape(self.samples * shared * others, *variable.batch_shape)
+            found = cost.of_states(variable, states, self.chunk).reshape(self.samples, shared, others, *lead)
             by_class = torch.cat([by_class, found], 2)
         # From (samples, n, k, *lead) to (samples, *lead, n, k), like the probabilities.
         by_class = by_class.permute(0, *range(3, by_class.dim()), 1, 2)

@@ -72,10 +72,10 @@ class RaoBlackwellScore(SampleEstimator):
 
     def estimate(self, cost: Cost, variable: Countable, seed: Tensor) -> Tensor:
         # The mode is the same whichever variables share a cost, and its cost tells which ones do.
-        mode = variable.state(Configurations.of(variable, 0).mode().reshape(variable.batch_shape))
-        first = cost(variable.sample_of(mode[None]))
+        mode = Configurations.of(variable, 0).mode().reshape(variable.batch_shape)
+        first = cost.of_states(variable, mode[None])
         space = Configurations.of(variable, first.dim() - 1)
-        chosen = space.number(mode)
+        chosen = space.configuration(mode)
         top = min(self.top, space.states)
         chosen = torch.cat([chosen, space.top(top - 1, chosen)], 1)
         weights = space.log_prob(chosen).exp()
@@ -87,10 +87,10 @@ class RaoBlackwellScore(SampleEstimator):
             possible = space.log_prob(others) > -torch.inf
             chosen = torch.cat([chosen, others], 1)
             weights = torch.cat([weights, torch.where(possible, rest / self.samples, 0.0)], 1)
-        index = space.index(chosen)
-        costs = first if len(index) == 1 else torch.cat([first, cost(variable.sample_of(index[1:]))])
+        number = space.numbers(chosen)
+        costs = first if len(number) == 1 else torch.cat([first, cost.of_states(variable, number[1:])])
         weights = space.by_cost(weights).to(costs.dtype)
-        score = sum_variables(variable.expand(len(index)).log_prob(index), costs)
+        score = sum_variables(variable.expand(len(number)).log_prob(variable.state(number)), costs)
         signal = costs.detach()
         if self.centred:
             inside = weights[:top]

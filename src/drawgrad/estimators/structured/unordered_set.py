@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from drawgrad.estimators.base import SampleEstimator
-from drawgrad.estimators.cost import Cost
+from drawgrad.estimators.cost import Cost, check_chunk
 from drawgrad.estimators.loss import score_loss, sum_variables
 from drawgrad.estimators.registry import register
 from drawgrad.estimators.structured.configurations import Configurations
@@ -41,6 +41,7 @@ class UnorderedSet(SampleEstimator):
 
     Args:
         samples: size of the set, from 2 on.
+        chunk: how many states the cost sees at once, as in :class:`Exact`.
 
     Example:
         >>> import torch
@@ -57,10 +58,15 @@ class UnorderedSet(SampleEstimator):
     """
 
     samples: int = 2
+    chunk: int | None = None
     fewest_samples: ClassVar[int] = 2
     unbiased: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
     takes: ClassVar[type] = Countable
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_chunk(self.chunk)
 
     def evaluations(self, states: int, variables: int) -> int:
         """One for each state of the set."""
@@ -68,14 +74,14 @@ class UnorderedSet(SampleEstimator):
 
     def estimate(self, cost: Cost, variable: Countable, seed: Tensor) -> Tensor:
         # The first draw is the same whichever variables share a cost, and its cost tells which ones do.
-        drawn = variable.draw(seed)
-        first = cost(variable.sample_of(drawn[None]))
+        drawn = variable.number(variable.draw(seed))
+        first = cost.of_states(variable, drawn[None], self.chunk)
         space = Configurations.of(variable, first.dim() - 1)
-        chosen = space.number(drawn)
+        chosen = space.configuration(drawn)
         size = min(self.samples, space.states)
         chosen = torch.cat([chosen, space.draw(size - 1, chosen, fold_seed(seed, 1))], 1)
-        index = space.index(chosen)
-        costs = torch.cat([first, cost(variable.sample_of(index[1:]))]) if size > 1 else first
+        number = space.numbers(chosen)
+        costs = torch.cat([first, cost.of_states(variable, number[1:], self.chunk)]) if size > 1 else first
         p = space.log_prob(chosen).exp()
         ratios, second = leave_one_out_ratios(p)
         weights = space.by_cost(p * ratios)
@@ -84,5 +90,5 @@ class UnorderedSet(SampleEstimator):
         known = torch.where(p == 0, 0.0, known)
         baseline = ((p[:, None] * second) @ known[..., None])[..., 0]
         signal = costs.detach() - space.by_cost(baseline).to(costs.dtype)
-        score = sum_variables(variable.expand(size).log_prob(index), costs)
+        score = sum_variables(variable.expand(size).log_prob(variable.state(number)), costs)
         return score_loss(costs, signal, score, weights)
