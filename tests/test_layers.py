@@ -23,7 +23,7 @@ PRIVATE = {"_checks", "_independent", "_tables", "_typing", "kernels"}
 """Areas without a public path."""
 ON_FIRST_USE = {"jaxtyping", "llvmlite", "numba", "numpy", "triton"}
 """Packages that the core loads when they are first used, besides torch, which it loads at once."""
-TWINS = ("drawgrad.kernels.cpu", "drawgrad.kernels.gpu")
+TWINS = ("drawgrad.kernels.cpu", "drawgrad.kernels.gpu", "drawgrad.logic.engine")
 """Loaded on first use as a whole, so their modules import what they like."""
 
 

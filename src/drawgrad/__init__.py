@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from drawgrad import diagnostics, distributions, estimators, functional, schedules, studies, variables
+    from drawgrad import diagnostics, distributions, estimators, functional, logic, schedules, studies, variables
 
 __all__ = [
     "__version__",
@@ -24,6 +24,7 @@ __all__ = [
     "distributions",
     "estimators",
     "functional",
+    "logic",
     "schedules",
     "studies",
     "variables",

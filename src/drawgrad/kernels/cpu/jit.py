@@ -27,10 +27,12 @@ EXACT = {"contract", "nsz"}
 
 
 @functools.cache
-def _folder() -> Path:
+def _folder(room: Path) -> Path:
+    """The cache of the kernels of a folder of sources, which may call each other and those that lie here."""
     digest = hashlib.sha256()
     # Reading fails where there are no sources; a folder without their digest could hold another version's kernels.
-    for source in (Path(philox.__file__), Path(__file__), *sorted(Path(__file__).parent.glob("*.py"))):
+    rooms = dict.fromkeys((Path(__file__).parent, room))
+    for source in (Path(philox.__file__), *(source for place in rooms for source in sorted(place.glob("*.py")))):
         digest.update(source.read_bytes())
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():  # Missing, empty, or invalid.
@@ -41,12 +43,13 @@ def _folder() -> Path:
 class _Locator(_CacheLocator):
     def __init__(self, function: Callable[..., Any]) -> None:
         self._line = function.__code__.co_firstlineno
+        self._folder = _folder(Path(function.__code__.co_filename).parent)
 
     def get_cache_path(self) -> str:
-        return str(_folder())
+        return str(self._folder)
 
     def get_source_stamp(self) -> str:
-        return _folder().name
+        return self._folder.name
 
     def get_disambiguator(self) -> str:
         return str(self._line)
