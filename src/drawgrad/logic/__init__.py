@@ -18,7 +18,9 @@ from drawgrad.logic.constraints import (
 )
 from drawgrad.logic.domains import Draw, HardDomains, Hardening, Mode, SoftDomains, Threshold
 from drawgrad.logic.encoding import encode
+from drawgrad.logic.exact import all_solutions, log_partition, marginals
 from drawgrad.logic.problem import Problem
+from drawgrad.logic.reading import read_dimacs, read_sudoku, sudoku, write_sudoku
 from drawgrad.logic.semirings import (
     Boolean,
     Goedel,
@@ -31,6 +33,7 @@ from drawgrad.logic.semirings import (
     Viterbi,
 )
 from drawgrad.logic.solvers import HardEngine, Limits, Report, Solutions, Solver, Status
+from drawgrad.logic.through import PerturbAndMap, PropagationSurrogate, SolverSurrogate, SolverThrough
 
 __all__ = [
     "AllDifferent",
@@ -55,17 +58,28 @@ __all__ = [
     "MinPlus",
     "Mode",
     "NotEqual",
+    "PerturbAndMap",
     "Probability",
     "Problem",
+    "PropagationSurrogate",
     "Report",
     "Rule",
     "Semiring",
     "SoftDomains",
     "Solutions",
     "Solver",
+    "SolverSurrogate",
+    "SolverThrough",
     "Status",
     "Table",
     "Threshold",
     "Viterbi",
+    "all_solutions",
     "encode",
+    "log_partition",
+    "marginals",
+    "read_dimacs",
+    "read_sudoku",
+    "sudoku",
+    "write_sudoku",
 ]

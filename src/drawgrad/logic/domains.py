@@ -91,6 +91,29 @@ class SoftDomains:
         check_flag(hard, "hard")
         return cls(gumbel_softmax(logits, tau, hard, generator=generator, seed=seed))
 
+    def within(self, semiring: Semiring) -> SoftDomains:
+        """The same domains with elements of another semiring.
+
+        Raises:
+            TypeError: if the elements are of another one than :class:`Probability` already.
+
+        Example:
+            >>> import torch
+            >>> from drawgrad.logic import Log
+            >>> SoftDomains(torch.tensor([[1.0, 0.0]])).within(Log()).elements
+            tensor([[0., -inf]])
+        """
+        if not isinstance(semiring, Semiring):
+            raise TypeError(f"semiring must be a Semiring such as Probability(), but it is {semiring!r}; make one")
+        if semiring == self.semiring:
+            return self
+        if not isinstance(self.semiring, Probability):
+            raise TypeError(
+                f"domains have elements of {type(self.semiring).__name__} already, which cannot become those of "
+                f"{type(semiring).__name__}; start from probabilities"
+            )
+        return SoftDomains(semiring.of_probs(self.elements), semiring)
+
     def log_probs(self) -> Float[Tensor, "..."]:
         """Logarithms of the normalized domains, ``(*batch, variables, values)``; all -inf for an empty one."""
         log = self.semiring.log(self.elements)

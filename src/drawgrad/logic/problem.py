@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, overload
@@ -15,7 +16,7 @@ from drawgrad.logic._programs import Programs
 from drawgrad.logic.constraints import Constraint, Rule
 from drawgrad.logic.domains import HardDomains, SoftDomains
 from drawgrad.logic.encoding import encode
-from drawgrad.logic.semirings import Boolean, Probability, Semiring
+from drawgrad.logic.semirings import Boolean, Semiring
 from drawgrad.logic.solvers import Limits, Solutions, Solver, run
 
 __all__ = ["Problem"]
@@ -226,7 +227,8 @@ class Problem:
             return self._propagate_hard(domains, rounds)
         check_flag(recompute, "recompute")
         self._check_domains(tuple(domains.elements.shape[:-1]), domains.elements.shape[-1])
-        algebra, first = _in_semiring(domains, semiring)
+        domains = domains if semiring is None else domains.within(semiring)
+        algebra, first = domains.semiring, domains.elements
         if len(set(self.sizes)) > 1:
             first = torch.where(self._mask(first.device), first, algebra.zero)
         elements = first = algebra.rescale(first, -1)
@@ -326,21 +328,12 @@ class Problem:
         from drawgrad.logic.engine.batch import propagate
 
         words = HardDomains.from_mask(mask).words
-        found = propagate(self.program, words.reshape(-1, *words.shape[-2:]).numpy(), -1 if rounds is None else rounds)
-        return HardDomains(torch.from_numpy(found).reshape(domains.bits.shape), self.values)
-
-
-def _in_semiring(domains: SoftDomains, semiring: Semiring | None) -> tuple[Semiring, Tensor]:
-    if semiring is None or semiring == domains.semiring:
-        return domains.semiring, domains.elements
-    if not isinstance(semiring, Semiring):
-        raise TypeError(f"semiring must be a Semiring such as Probability(), but it is {semiring!r}; make one")
-    if not isinstance(domains.semiring, Probability):
-        raise TypeError(
-            f"domains have elements of {type(domains.semiring).__name__} already, which cannot become those of "
-            f"{type(semiring).__name__}; start from probabilities"
+        found = propagate(
+            self.program,
+            words.reshape(math.prod(words.shape[:-2]), *words.shape[-2:]).numpy(),
+            -1 if rounds is None else rounds,
         )
-    return semiring, semiring.of_probs(domains.elements)
+        return HardDomains(torch.from_numpy(found).reshape(domains.bits.shape), self.values)
 
 
 def _changed(before: Tensor, after: Tensor, tolerance: float) -> bool:

@@ -366,7 +366,8 @@ def _minus_largest(a: Tensor, dim: int) -> Tensor:
 def _fold(operation: Callable[[Tensor, Tensor], Tensor], a: Tensor, dim: int, neutral: float) -> Tensor:
     """Combine along a dimension by halves: few large operations, and errors that grow with the logarithm only."""
     if a.shape[dim] == 0:
-        return torch.full_like(a.sum(dim), neutral, dtype=a.dtype)
+        # The sum of nothing is 0; it keeps the way of the gradient, which is zero.
+        return (a.sum(dim) + neutral).to(a.dtype)
     while (count := a.shape[dim]) > 1:
         half = count // 2
         paired = operation(a.narrow(dim, 0, half), a.narrow(dim, half, half))

@@ -139,7 +139,7 @@ class Solutions:
         """All solutions that were found, of one problem after the other."""
         limit, variables = self.values.shape[-2:]
         found = torch.arange(limit, device=self.values.device) < self.counts[..., None]
-        return self.values[found].reshape(-1, variables)
+        return self.values[found].reshape(int(self.counts.sum()), variables)
 
     def first(self) -> Int[Tensor, "..."]:
         """The first solution of each problem, ``(*batch, variables)``; -1 where there is none."""
@@ -161,8 +161,9 @@ def run(solver: Solver | None, program: Any, mask: Tensor, scores: Tensor | None
         raise TypeError(f"solver must have a method search, such as HardEngine(), but it is {solver!r}; make one")
     batch, device = mask.shape[:-2], mask.device
     words = HardDomains.from_mask(mask).words
-    flat = None if scores is None else scores.reshape(-1, *mask.shape[-2:]).contiguous().cpu().numpy()
-    found = solver.search(program, words.reshape(-1, *words.shape[-2:]).contiguous().cpu().numpy(), flat, limits)
+    count = math.prod(batch)
+    flat = None if scores is None else scores.reshape(count, *scores.shape[-2:]).contiguous().cpu().numpy()
+    found = solver.search(program, words.reshape(count, *words.shape[-2:]).contiguous().cpu().numpy(), flat, limits)
     values, *rest = (torch.from_numpy(array).to(device) for array in found)
     values = values.reshape(*batch, *values.shape[1:])
     counts, status, nodes = (part.reshape(batch) for part in rest)

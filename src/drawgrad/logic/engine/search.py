@@ -53,7 +53,8 @@ def awake(code: Any, variable: Any, state: Any, queue: Any, queued: Any) -> Any:
         constraint = code[lists + at]
         if queued[constraint] == 0:
             queued[constraint] = 1
-            queue[(state[HEAD] + state[LENGTH]) % len(queue)] = constraint
+            place = state[HEAD] + state[LENGTH]
+            queue[place - len(queue) if place >= len(queue) else place] = constraint
             state[LENGTH] += 1
 
 
@@ -75,7 +76,7 @@ def settle(code: Any, domain: Any, log: Any, masks: Any, work: Any, state: Any, 
     good = True
     while state[LENGTH] > 0:
         constraint = queue[state[HEAD]]
-        state[HEAD] = (state[HEAD] + 1) % len(queue)
+        state[HEAD] = state[HEAD] + 1 if state[HEAD] + 1 < len(queue) else 0
         state[LENGTH] -= 1
         queued[constraint] = 0
         if not good:
