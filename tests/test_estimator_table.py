@@ -24,7 +24,7 @@ def test_every_estimator_has_a_row(table) -> None:
 @pytest.mark.parametrize(
     ("name", "cells"),
     [
-        ("Exact", ["categorical, Bernoulli", "yes", "no", "1000"]),
+        ("Exact", ["any whose states can be counted", "yes", "no", "1000"]),
         ("DisArm", ["Bernoulli", "yes", "no", "2"]),
         ("Rebar", ["categorical, Bernoulli", "yes", "yes", "2"]),
         ("ReinMax", ["categorical, Bernoulli", "no", "yes", "1"]),

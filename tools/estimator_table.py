@@ -14,7 +14,7 @@ __all__ = ["claims", "ideas"]
 CLASSES, VARIABLES = 10, 3
 """The problem whose evaluations are counted, where the estimator takes classes; binary variables where it does not."""
 TAKES: dict[type, str] = {
-    Countable: "categorical, Bernoulli",
+    Countable: "any whose states can be counted",
     Relaxable: "categorical, Bernoulli",
     OneHot: "categorical",
     Binary: "Bernoulli",

@@ -17,6 +17,7 @@ from drawgrad.estimators import ESTIMATORS, Estimator, Exact
 from drawgrad.variables import Variable
 from tests.estimators.bounds import exact_objective
 from tests.estimators.cases import CASES, CONFIGURATIONS, Case
+from tests.estimators.from_docs import definitions
 from tests.estimators.problems import GRID, Gradients, Problem
 from tests.estimators.scores import PlainScore, WrongParameters, WrongScore
 from tests.statistics import Underpowered, assert_mean, with_enough_draws
@@ -30,8 +31,14 @@ BEYOND = [Problem("neural", 3, 2), Problem("polynomial", 2, 2, binary=True)]
 SMALL = [Problem("neural", 3, 2), Problem("neural", 2, 2, binary=True)]
 
 Make = Callable[[], Estimator]
-OWN: list[Case] = [("PlainScore()", PlainScore), ("PlainScore(samples=3)", lambda: PlainScore(samples=3))]
-"""The suite checks an estimator of its own as well."""
+PUBLIC = definitions()
+OWN: list[Case] = [
+    ("PlainScore()", PlainScore),
+    ("PlainScore(samples=3)", lambda: PlainScore(samples=3)),
+    ("SelfCritical()", PUBLIC["SelfCritical"]),
+    ("Damped()", PUBLIC["Damped"]),
+]
+"""The suite checks estimators of its own as well, and those of a user, from the docs page on writing one."""
 
 
 def takes(make: Make, problem: Problem) -> bool:
@@ -118,7 +125,8 @@ class TestTheList:
     def test_every_estimator_that_claims_no_bias_is_checked_and_every_other_one_detected(self) -> None:
         checked = {type(param.values[0]()) for param in pairs(GRID, lambda estimator: estimator.unbiased)}
         detected = {type(param.values[0]()) for param in pairs(BEYOND, lambda estimator: not estimator.unbiased)}
-        assert checked | detected == {*ESTIMATORS.values(), PlainScore} - {ESTIMATORS["Pathwise"]}
+        own = {type(make()) for _, make in OWN}
+        assert checked | detected == ({*ESTIMATORS.values()} | own) - {ESTIMATORS["Pathwise"]}
 
 
 class TestGradient:
