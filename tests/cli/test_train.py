@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from drawgrad._tables import with_spread
 from drawgrad.cli import main
 from drawgrad.studies.runs.checkpoints import Checkpoints
 from drawgrad.studies.runs.journal import read_metrics
@@ -30,11 +31,12 @@ def test_it_trains_reports_and_stops(tmp_path, capsys):
     assert lines[-1] == f"Figure: {out / 'figure.png'}"
     assert re.match(r"training 6/56 .* steps/s", lines[0])
     results = json.loads((out / "results.json").read_text())
-    assert any(f"{results['test_bound']:.2f} ± " in line for line in lines)
+    bound = with_spread(results["test_bound"], results["test_bound_error"])
+    assert any(line.startswith("test bound") and bound in line for line in lines)
     assert (out / "figure.png").exists()
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["step-000000056.pt"]
     assert len(list((out / "tensorboard").iterdir())) == 1
-    assert json.loads((out / "config.json").read_text())["hidden"] == 8
+    assert json.loads((out / "config.json").read_text())["model"]["hidden"] == 8
     kinds = [(line["kind"], line["step"]) for line in read_metrics(out / "metrics.jsonl")]
     assert kinds.count(("train", 56)) == 1
     assert [step for kind, step in kinds if kind == "valid"] == list(range(7, 57, 7))
@@ -46,7 +48,7 @@ def test_it_trains_reports_and_stops(tmp_path, capsys):
     assert f"--epochs is 9, but the run in {out} has 8" in capsys.readouterr().err
     assert main(["train", "--resume", "--out", str(out), "--epochs", "8"]) == 0
     again = capsys.readouterr().out
-    assert f"{results['test_bound']:.2f} ± " in again
+    assert bound in again
     assert again.strip().endswith(f"Figure: {out / 'figure.png'}")
     assert "training 6/56" not in again
 
@@ -130,7 +132,7 @@ def when(process: subprocess.Popen[str], moment: Callable[[], bool], number: int
 
 
 def newest(out: Path) -> int:
-    paths = Checkpoints(out / "checkpoints").paths()
+    paths = Checkpoints(out / "checkpoints", "").paths()
     return int(paths[0].stem.split("-")[1]) if paths else 0
 
 
@@ -177,7 +179,7 @@ def test_killed_and_stopped_at_any_moment_it_ends_with_the_same_weights(straight
     assert error == f"drawgrad train: stopped after step {step}; continue with: drawgrad train --resume --out {out}\n"
 
     # The newest checkpoint is cut short, as by a disk that was full.
-    damaged = Checkpoints(part).paths()[0]
+    damaged = Checkpoints(part, "").paths()[0]
     damaged.write_bytes(damaged.read_bytes()[:-500])
 
     process = start(out)
@@ -195,7 +197,7 @@ def test_killed_and_stopped_at_any_moment_it_ends_with_the_same_weights(straight
 
 def test_if_no_checkpoint_can_be_read_it_is_one_line(straight, tmp_path, capsys):
     out = tmp_path / "run"
-    checkpoints = Checkpoints(out / "checkpoints")
+    checkpoints = Checkpoints(out / "checkpoints", "")
     out.mkdir()
     (out / "config.json").write_text((straight / "config.json").read_text())
     checkpoints.save(9, {}).write_bytes(b"")

@@ -1,17 +1,19 @@
-"""Command-line options made from the fields of a settings dataclass, in groups under headings."""
+"""Command-line options made from the settings of a config dataclass, in groups under headings."""
 
 from __future__ import annotations
 
-import dataclasses
-import typing
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
-from drawgrad.studies.tasks.autoencoder.config import option_name
+from drawgrad.studies.runs.settings import Among, Setting, option_name, settings_of
 
-__all__ = ["GroupedCommand", "GroupedOption", "given_settings", "settings_options"]
+__all__ = ["GroupedCommand", "GroupedOption", "settings_options"]
+
+METAVARS = {int: "N", float: "X", Path: "DIR", str: "NAME"}
+"""What the help calls a value, by its type."""
 
 
 class GroupedOption(click.Option):
@@ -37,45 +39,38 @@ class GroupedCommand(click.Command):
                 formatter.write_dl(records)
 
 
-def settings_options(settings: type, environment: dict[str, str]) -> Callable[[Any], Any]:
-    """A decorator that gives a command one option for each field of a dataclass.
+def settings_options(config: type, environment: dict[str, str]) -> Callable[[Any], Any]:
+    """A decorator that gives a command one option for each setting of a config dataclass, a heading for each component.
 
     Args:
-        settings: A dataclass whose fields carry `help`, `group` and `choices` in their metadata.
-        environment: Environment variables that stand in for options, by field name.
+        config: The dataclass.
+        environment: Environment variables that stand in for options, by the name of the setting.
     """
-    types = typing.get_type_hints(settings)
 
     def decorate(function: Any) -> Any:
-        for setting in reversed(dataclasses.fields(settings)):
-            function = _option(setting, types[setting.name], environment.get(setting.name))(function)
+        for setting in reversed(settings_of(config).values()):
+            function = _option(setting, environment.get(setting.name))(function)
         return function
 
     return decorate
 
 
-def _option(setting: dataclasses.Field[Any], annotation: Any, variable: str | None) -> Callable[[Any], Any]:
-    kind = next(part for part in (*typing.get_args(annotation), annotation) if part is not type(None))
-    rule = setting.metadata
+def _option(setting: Setting, variable: str | None) -> Callable[[Any], Any]:
+    shown = isinstance(setting.default, int | float | str) and setting.kind is not bool
     common: dict[str, Any] = {
-        "default": setting.default,
-        "help": rule["help"],
+        # Only what was given reaches the command: what is filled in can depend on it.
+        "default": None,
+        "help": setting.text + (f"  [default: {setting.default}]" if shown else ""),
         "cls": GroupedOption,
-        "group": rule["group"],
+        "group": (setting.component or "Settings").capitalize(),
+        "envvar": variable,
+        "show_envvar": True,
     }
-    if kind is bool:
-        return click.option(f"{option_name(setting.name)}/--no-{option_name(setting.name)[2:]}", **common)
-    if rule["choices"]:
-        common |= {"type": click.Choice(rule["choices"]), "metavar": "|".join(rule["choices"])}
-    else:
-        common |= {"type": kind, "metavar": {int: "N", float: "X", str: rule["metavar"]}[kind]}
-    return click.option(
-        option_name(setting.name), show_default=setting.default is not None, envvar=variable, show_envvar=True, **common
-    )
-
-
-def given_settings(context: click.Context, settings: type) -> set[str]:
-    """The fields that were set explicitly, on the command line or by an environment variable."""
-    explicit = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
-    names = {setting.name for setting in dataclasses.fields(settings)}
-    return {name for name in names if context.get_parameter_source(name) in explicit}
+    name = option_name(setting.name)
+    if setting.kind is bool:
+        return click.option(f"{name}/--no-{name[2:]}", **common)
+    if isinstance(setting.rule, Among):
+        words = setting.rule.words
+        return click.option(name, type=click.Choice(words), metavar="|".join(words), **common)
+    kind = click.Path(path_type=Path) if setting.kind is Path else setting.kind
+    return click.option(name, type=kind, metavar=METAVARS[setting.kind], **common)

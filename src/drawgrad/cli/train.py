@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import itertools
+import os
 import shlex
 import signal
 import time
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drawgrad.cli.options import GroupedCommand, GroupedOption, given_settings, settings_options
+from drawgrad.cli.options import GroupedCommand, GroupedOption, settings_options
 from drawgrad.cli.wording import UserError
-from drawgrad.studies.tasks.autoencoder.config import ConfigError, TrainConfig, option_name
+from drawgrad.studies.runs.settings import SettingError, option_name
+from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, configure, refuse_idle
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,24 +30,22 @@ __all__ = ["train"]
 
 
 @click.command(cls=GroupedCommand)
-@settings_options(TrainConfig, environment={"data_dir": "DRAWGRAD_DATA_DIR"})
+@settings_options(AutoencoderConfig, environment={"data_dir": "DRAWGRAD_DATA_DIR"})
 @click.option(
     "--out",
     cls=GroupedOption,
     group="Run",
-    type=click.Path(path_type=Path),
     metavar="DIR",
-    help="folder of the run  [default: a new one in runs/]",
+    help="folder of the run, a new or an empty one  [default: a new one in runs/]",
 )
 @click.option(
     "--resume",
     cls=GroupedOption,
     group="Run",
     is_flag=True,
-    help="continue the run in --out from its newest checkpoint, or start it there",
+    help="continue the run in --out from its newest checkpoint; if other options say how, it may also start there",
 )
-@click.pass_context
-def train(context: click.Context, /, out: Path | None, resume: bool, **settings: Any) -> None:
+def train(*, out: str | None, resume: bool, **settings: Any) -> None:
     """Train a variational autoencoder with a discrete code on real images, measure it, and draw what it learned.
 
     Everything is left in one folder: settings, measurements (also for TensorBoard), checkpoints, results and a figure.
@@ -55,64 +55,95 @@ def train(context: click.Context, /, out: Path | None, resume: bool, **settings:
     from drawgrad.studies.runs.folder import RunFolder, RunFolderError
     from drawgrad.studies.runs.loop import Interrupted, NotFinite
 
+    folder = None
     try:
-        config = TrainConfig(**{name: value for name, value in settings.items() if value is not None})
-        given = given_settings(context, TrainConfig)
+        given = {name: value for name, value in settings.items() if value is not None}
+        config = configure(**given)
         if resume and out is None:
             raise UserError("train", "--resume needs the folder of the run; give it with --out")
-        folder = RunFolder(out or _new_folder(config))
-        _run(config, folder, resume, given)
-    except ConfigError as error:
+        if out is not None and not out.strip():
+            raise UserError("train", "--out is empty; name a folder, or leave it out for a new one in runs/")
+        folder = RunFolder(_new_folder(config) if out is None else Path(out))
+        _run(config, folder, resume, set(given))
+    except SettingError as error:
         name = f"{option_name(error.setting)} " if error.setting else ""
         raise UserError("train", name + error.message) from error
     except (DataError, RunFolderError, CheckpointError) as error:
         raise UserError("train", str(error)) from error
     except NotFinite as error:
-        raise UserError("train", str(error), code=1) from error
+        raise UserError("train", f"{error}, and start again, in the same folder if you like", code=1) from error
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise UserError("train", f"{what}{_cure(folder, 'when that is mended')}", code=1) from error
     except Interrupted as error:
-        raise UserError("train", f"{error}; continue with: {_resume_command(folder)}", code=130) from error
+        raise UserError("train", f"{error}{_cure(folder)}", code=130) from error
     except KeyboardInterrupt as error:
-        cure = f"; continue with: {_resume_command(folder)}" if folder.config.exists() else ""
-        raise UserError("train", f"interrupted{cure}", code=130) from error
+        raise UserError("train", f"interrupted{_cure(folder)}", code=130) from error
+    except (MemoryError, RuntimeError) as error:
+        if not _is_of_memory(error):
+            raise
+        sizes = "--hidden, --variables, --categories, --batch-size, --samples or --test-samples"
+        raise UserError("train", f"there is not enough memory; start again with lower {sizes}", code=1) from error
 
 
-def _new_folder(config: TrainConfig) -> Path:
-    return Path("runs") / f"{config.data}-{config.latent}-{time.strftime('%Y%m%d-%H%M%S')}"
+def _is_of_memory(error: Exception) -> bool:
+    import torch
+
+    # torch has no error of its own for the memory of a CPU.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
-def _resume_command(folder: RunFolder) -> str:
-    return f"drawgrad train --resume --out {shlex.quote(str(folder.root))}"
+def _new_folder(config: AutoencoderConfig) -> Path:
+    name = f"{config.data.data}-{config.model.latent}-{time.strftime('%Y%m%d-%H%M%S')}"
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(path for path in map(Path("runs").joinpath, names) if not path.exists())
 
 
-def _run(config: TrainConfig, folder: RunFolder, resume: bool, given: set[str]) -> None:
+def _cure(folder: RunFolder | None, when: str = "") -> str:
+    """How to go on with a run that stopped, if it had begun."""
+    if folder is None or not os.path.exists(folder.config):
+        return ""
+    when = f"{when}, " if when else ""
+    return f"; {when}continue with: drawgrad train --resume --out {shlex.quote(str(folder.root))}"
+
+
+def _run(config: AutoencoderConfig, folder: RunFolder, resume: bool, given: set[str]) -> None:
     from rich.console import Console
 
     from drawgrad.cli.progress import Display
     from drawgrad.studies.data import load
+    from drawgrad.studies.runs.loop import NotFinite
     from drawgrad.studies.tasks.autoencoder.figure import draw_figure
-    from drawgrad.studies.tasks.autoencoder.gradient import check_estimator
+    from drawgrad.studies.tasks.autoencoder.gradient import idle_settings
     from drawgrad.studies.tasks.autoencoder.report import results_table
-    from drawgrad.studies.tasks.autoencoder.training import measure, select_device, train_vae
+    from drawgrad.studies.tasks.autoencoder.training import measure, read_results, select_device, train_vae
 
     console = Console()
-    config = folder.resume(config, given) if resume else config
-    config.check_parts(given)
-    check_estimator(config, given)
-    if resume and folder.results.exists() and folder.figure.exists():
-        console.print(results_table(config, json.loads(folder.results.read_text())))
-        click.echo(f"This run is finished. Figure: {folder.figure}")
-        return
-    select_device(config.device)
-    images = load(config.data, Path(config.data_dir) if config.data_dir else None)
-    if not resume:
-        folder.begin(config)
-    with _plain_warnings(console), Display(console) as display:
-        with _threads(config.threads), _stop_on_signal() as stop:
-            trained = train_vae(config, images, folder, listener=display.step, stop=stop)
-        results = measure(trained, folder, listener=lambda done: display.images(done, len(trained.test)))
-    draw_figure(trained, images, folder.metrics, folder.figure, results)
-    console.print(results_table(config, results))
-    click.echo(f"Figure: {folder.figure}")
+    with _plain_warnings(console):
+        starts = not resume or (not folder.config.exists() and bool(given - {"data_dir"}))
+        if not starts:
+            config = folder.resume(config, given)
+        refuse_idle(idle_settings(config), given)
+        if not starts and folder.figure.exists() and (results := read_results(folder)) is not None:
+            click.echo(f"{results_table(config, results)}\n\nThis run is finished. Figure: {folder.figure}")
+            return
+        select_device(config.machine.device)
+        images = load(config.data.data, config.data.data_dir)
+        with folder.held():
+            if starts:
+                folder.begin(config)
+            if starts and resume:
+                click.echo(f"There is no run in {folder.root} yet: it starts there.")
+            with Display(console) as display:
+                with _threads(config.machine.threads), _stop_on_signal() as stop:
+                    try:
+                        trained = train_vae(config, images, folder, listener=display.step, stop=stop)
+                    except NotFinite as error:
+                        folder.fail(str(error))
+                        raise
+                results = measure(trained, folder, listener=lambda done: display.images(done, len(trained.test)))
+            draw_figure(trained, images, folder.metrics, folder.figure, results)
+        click.echo(f"{results_table(config, results)}\n\nFigure: {folder.figure}")
 
 
 @contextmanager

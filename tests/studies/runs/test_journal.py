@@ -68,3 +68,40 @@ def test_flushed_lines_are_on_the_disk(paths):
 
 def test_a_run_without_a_record_has_none(paths):
     assert read_metrics(paths[0]) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"\xff\xfe\x00", b"{", b"7", b"[]", b"null", b'{"kind": "train"}', b'{"kind": 1, "step": "x"}',
+     b'{"kind": "train", "step": 2, "elbo": "high"}', b"[" * 100_000],
+)  # fmt: skip
+def test_a_damaged_line_costs_only_itself(damage, paths):
+    write(paths, 0, 5)
+    lines = paths[0].read_bytes().splitlines()
+    paths[0].write_bytes(b"\n".join([*lines[:1], damage, *lines[2:]]) + b"\n")
+    with pytest.warns(RuntimeWarning, match=f"^line 2 of {paths[0]} cannot be read and is left out"):
+        assert [line["step"] for line in read_metrics(paths[0])] == [1, 3, 4, 5]
+    with pytest.warns(RuntimeWarning, match="cannot be read"):
+        write(paths, 5, 7)
+    assert [line["step"] for line in read_metrics(paths[0])] == [1, 3, 4, 5, 6, 7]
+    assert [step for step, _ in scalars(paths[1])["train/elbo"]] == [1, 3, 4, 5, 6, 7]
+
+
+def test_other_files_beside_the_events_stay(paths):
+    paths[1].mkdir()
+    (paths[1] / "mine.txt").write_text("precious")
+    write(paths, 0, 2)
+    write(paths, 2, 3)
+    assert sorted(path.name.split(".")[0] for path in paths[1].iterdir()) == ["events", "mine"]
+
+
+def test_a_full_disk_is_one_error_with_the_name_of_the_file(paths, monkeypatch):
+    journal = Journal(*paths, 0)
+    journal.write("train", 1, elbo=-1.0)
+    with open("/dev/full", "ab", buffering=0) as full:
+        with monkeypatch.context() as patch:
+            patch.setattr(journal._lines, "_file", full)
+            with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+                journal.write("train", 2, elbo=-1.0)
+    journal.close()
+    assert [line["step"] for line in read_metrics(paths[0])] == [1]

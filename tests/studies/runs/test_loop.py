@@ -11,7 +11,7 @@ from torch import nn
 
 from drawgrad.studies.runs.checkpoints import Checkpoints
 from drawgrad.studies.runs.journal import Journal, read_metrics
-from drawgrad.studies.runs.loop import Interrupted, NotFinite, Plan, Progress, epoch_order, fit
+from drawgrad.studies.runs.loop import Interrupted, NotFinite, Plan, Progress, descend, epoch_order, fit
 
 
 class Task:
@@ -56,7 +56,7 @@ def run(folder: Path, task: Task | None = None, plan: Plan = PLAN, **options) ->
         optimizer,
         plan,
         generator,
-        Checkpoints(folder / "checkpoints"),
+        Checkpoints(folder / "checkpoints", "these"),
         lambda step: Journal(folder / "metrics.jsonl", folder / "events", step),
         **options,
     )
@@ -171,7 +171,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_cure(tmp_path):
     task.breaks_at = 3
     with pytest.raises(NotFinite, match="loss is inf by step 4; lower the learning rate or raise the temperature"):
         run(tmp_path, task)
-    assert [path.name for path in Checkpoints(tmp_path / "checkpoints").paths()] == ["step-000000002.pt"]
+    assert [path.name for path in Checkpoints(tmp_path / "checkpoints", "these").paths()] == ["step-000000002.pt"]
 
 
 def test_lost_weights_are_neither_validated_nor_saved(tmp_path):
@@ -180,13 +180,64 @@ def test_lost_weights_are_neither_validated_nor_saved(tmp_path):
     with pytest.raises(NotFinite, match="by step 3"):
         run(tmp_path, task, Plan(epochs=3, batch_size=4, seed=5, checkpoint_every=3, log_every=100))
     assert task.validations == 0
-    assert Checkpoints(tmp_path / "checkpoints").paths() == []
+    assert Checkpoints(tmp_path / "checkpoints", "these").paths() == []
 
 
 def test_seconds_add_up_over_sessions(tmp_path):
     count = iter(range(1, 100))
     with pytest.raises(Interrupted):
         run(tmp_path, stop=lambda: next(count) == 5)
-    before = Checkpoints(tmp_path / "checkpoints").load_newest()["seconds"]
+    before = torch.load(tmp_path / "checkpoints" / "step-000000005.pt", weights_only=True)["seconds"]
     _, progress = run(tmp_path)
     assert progress.seconds > before > 0
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("model", {}),
+        ("model", {"weight": torch.zeros(1, 3), "bias": torch.zeros(1)}),
+        ("optimizer", {}),
+        ("generator", torch.zeros(3)),
+        ("step", "three"),
+        ("step", 10**6),
+        ("latest", 7),
+        ("sums", 7),
+    ],
+)
+def test_a_checkpoint_with_other_contents_is_skipped(part, value, tmp_path):
+    straight, _ = run(tmp_path / "straight")
+    count = iter(range(1, 100))
+    with pytest.raises(Interrupted):
+        run(tmp_path / "stopped", stop=lambda: next(count) == 5)
+    saved = tmp_path / "stopped" / "checkpoints" / "step-000000005.pt"
+    torch.save(torch.load(saved, weights_only=True) | {part: value}, saved)
+    with pytest.warns(RuntimeWarning, match=f"^{saved} is damaged and is skipped .it does not hold what this run needs"):
+        resumed, _ = run(tmp_path / "stopped")
+    assert torch.equal(weights(resumed), weights(straight))
+
+
+def test_an_optimizer_of_other_shapes_is_noticed(tmp_path):
+    count = iter(range(1, 100))
+    with pytest.raises(Interrupted):
+        run(tmp_path, stop=lambda: next(count) == 3)
+    saved = tmp_path / "checkpoints" / "step-000000003.pt"
+    state = torch.load(saved, weights_only=True)
+    state["optimizer"]["state"][0]["exp_avg"] = torch.zeros(5, 5)
+    torch.save(state, saved)
+    with pytest.warns(RuntimeWarning, match=r"exp_avg has shape \(5, 5\) for a parameter of \(1, 2\)"):
+        run(tmp_path)
+
+
+def test_descending_is_one_step_for_each_number():
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = torch.optim.SGD([x], lr=0.5)
+    asked: list[int] = []
+
+    def loss(step: int) -> torch.Tensor:
+        asked.append(step)
+        return x**2 / 2
+
+    assert list(descend(loss, optimizer, range(3, 6))) == [4, 5, 6]
+    assert asked == [3, 4, 5]
+    assert torch.equal(x.detach(), torch.tensor([1.0, 2.0]) / 8)

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ from drawgrad._typing import Float, Int, Tensor
 from drawgrad.studies.runs.checkpoints import Checkpoints
 from drawgrad.studies.runs.journal import Journal
 
-__all__ = ["Interrupted", "NotFinite", "Plan", "Progress", "Task", "fit"]
+__all__ = ["Interrupted", "NotFinite", "Plan", "Progress", "Task", "descend", "fit"]
 
 
 class Task(Protocol):
@@ -95,6 +95,32 @@ class NotFinite(ArithmeticError):
     """The loss became infinite or NaN."""
 
 
+def descend(loss: Callable[[int], Tensor], optimizer: torch.optim.Optimizer, steps: range) -> Iterator[int]:
+    """Minimize: one step of the optimizer for each step of a range.
+
+    Args:
+        loss: Of a step, a scalar, or a tensor of losses that are minimized side by side.
+        optimizer: Holds the parameters.
+        steps: The numbers of the steps.
+
+    Yields:
+        After each step, how many are taken: its number plus one.
+
+    Example:
+        >>> x = torch.zeros(2, requires_grad=True)
+        >>> for _ in descend(lambda step: (x - 3) ** 2, torch.optim.SGD([x], lr=0.25), range(50)):
+        ...     pass
+        >>> x.detach()
+        tensor([3., 3.])
+    """
+    for step in steps:
+        value = loss(step)
+        optimizer.zero_grad(set_to_none=True)
+        value.sum().backward()
+        optimizer.step()
+        yield step + 1
+
+
 def fit(
     task: Task,
     optimizer: torch.optim.Optimizer,
@@ -132,13 +158,16 @@ def fit(
     per_epoch = plan.steps_per_epoch(task.examples)
     progress = Progress(step=0, steps=plan.steps(task.examples))
     means = _Means()
-    saved = checkpoints.load_newest()
-    if saved is not None:
+
+    def take(saved: dict[str, Any]) -> None:
         task.model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
+        _restore(optimizer, saved["optimizer"])
         generator.set_state(saved["generator"])
         means.restore(saved["sums"], saved["count"])
-        progress.step, progress.seconds, progress.latest = saved["step"], saved["seconds"], saved["latest"]
+        if saved["step"] not in range(progress.steps + 1):
+            raise ValueError(f"its step is {saved['step']} of {progress.steps}")
+        progress.step, progress.seconds = saved["step"], float(saved["seconds"])
+        progress.latest = dict(saved["latest"])
 
     def save() -> None:
         journal.flush()
@@ -154,17 +183,20 @@ def fit(
         }
         checkpoints.save(progress.step, state)
 
+    def loss(step: int) -> Tensor:
+        rows = next(batches)
+        value, measured = task.loss(rows, step, generator)
+        means.add(measured, len(rows))
+        return value
+
+    checkpoints.restore(take)
+    batches = _batches(task.examples, plan, progress.step, next(task.model.parameters()).device)
     journal = open_journal(progress.step)
     try:
         before = time.perf_counter() - progress.seconds
         listener(progress)
-        for rows in _batches(task.examples, plan, progress.step, next(task.model.parameters()).device):
-            loss, measured = task.loss(rows, progress.step, generator)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            means.add(measured, len(rows))
-            step = progress.step = progress.step + 1
+        for step in descend(loss, optimizer, range(progress.step, progress.steps)):
+            progress.step = step
             progress.seconds = time.perf_counter() - before
 
             log = step % plan.log_every == 0 or step == progress.steps
@@ -187,6 +219,15 @@ def fit(
     finally:
         journal.close()
     return progress
+
+
+def _restore(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Take up the state of an optimizer, whose shapes torch does not compare with those of the parameters."""
+    optimizer.load_state_dict(saved)
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.dim() and value.shape != parameter.shape:
+                raise ValueError(f"{name} has shape {tuple(value.shape)} for a parameter of {tuple(parameter.shape)}")
 
 
 def _batches(examples: int, plan: Plan, step: int, device: torch.device) -> Iterator[Int[Tensor, "batch"]]:
@@ -213,7 +254,7 @@ class _Means:
         self.count = 0
 
     def restore(self, sums: dict[str, Tensor], count: int) -> None:
-        self.sums, self.count = sums, count
+        self.sums, self.count = dict(sums), count
 
     def add(self, measured: dict[str, Tensor], count: int) -> None:
         for name, value in measured.items():

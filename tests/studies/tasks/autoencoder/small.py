@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import torch
 
+from drawgrad.estimators import Reinforce
 from drawgrad.studies.data.images import Images
-from drawgrad.studies.tasks.autoencoder.code import Latent
+from drawgrad.studies.tasks.autoencoder.code import Code
 from drawgrad.studies.tasks.autoencoder.model import VAE
 
 __all__ = ["small_images", "small_vae"]
 
 
-def small_vae(latent: Latent, pixels: int = 4, hidden: int = 5, learned_prior: bool = True, seed: int = 0) -> VAE:
+def small_vae(code: Code, pixels: int = 4, hidden: int = 5, learned_prior: bool = True, seed: int = 0) -> VAE:
     """An autoencoder with random weights, biases and prior, in float64."""
     generator = torch.Generator().manual_seed(seed)
     base_rates = torch.linspace(0.1, 0.9, pixels)
-    model = VAE(latent, hidden, base_rates, learned_prior, generator).double()
+    model = VAE(code, hidden, base_rates, learned_prior, generator, Reinforce()).double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(0.5 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from drawgrad.studies.tasks.autoencoder import evaluation
-from drawgrad.studies.tasks.autoencoder.code import BernoulliLatent, CategoricalLatent, GaussianLatent
+from drawgrad.studies.tasks.autoencoder.code import BernoulliCode, CategoricalCode, GaussianCode
 from drawgrad.studies.tasks.autoencoder.evaluation import code_usage, log_likelihood, log_weights, multi_sample_bound
 from tests.statistics import assert_mean
 from tests.studies.tasks.autoencoder.small import small_vae
 from tests.studies.tasks.autoencoder.test_code import as_samples
 
-DISCRETE = [CategoricalLatent(3, 3), BernoulliLatent(4)]
+DISCRETE = [CategoricalCode(3, 3), BernoulliCode(4)]
 
 
 @pytest.fixture
@@ -23,61 +23,61 @@ def x(generator):
     return torch.randint(2, (5, 4), generator=generator).double()
 
 
-def all_codes(latent) -> torch.Tensor:
+def all_codes(code) -> torch.Tensor:
     """Every code there is, `(codes, variables)`."""
-    classes = latent.categories if isinstance(latent, CategoricalLatent) else 2
-    codes = torch.tensor(list(itertools.product(range(classes), repeat=latent.variables)))
-    return codes if isinstance(latent, CategoricalLatent) else codes.double()
+    classes = code.categories if isinstance(code, CategoricalCode) else 2
+    codes = torch.tensor(list(itertools.product(range(classes), repeat=code.variables)))
+    return codes if isinstance(code, CategoricalCode) else codes.double()
 
 
 @torch.no_grad()
 def exact_log_likelihood(model, x) -> torch.Tensor:
-    z = as_samples(model.latent, all_codes(model.latent))
+    z = as_samples(model.code, all_codes(model.code))
     joint = model.prior().log_prob(z).sum(-1, keepdim=True) - model.cost(
         z.unsqueeze(1).expand(-1, len(x), *z.shape[1:]), x
     )
     return joint.logsumexp(0)
 
 
-@pytest.mark.parametrize("latent", [*DISCRETE, GaussianLatent(3)], ids=lambda latent: type(latent).__name__)
-def test_the_fast_log_likelihood_is_minus_the_cost(latent, x, generator):
-    model = small_vae(latent)
-    codes = latent.codes(model.posterior(x), 6, generator)
-    slow = -model.cost(as_samples(latent, codes).transpose(0, 1), x).T
+@pytest.mark.parametrize("code", [*DISCRETE, GaussianCode(3)], ids=lambda code: type(code).__name__)
+def test_the_fast_log_likelihood_is_minus_the_cost(code, x, generator):
+    model = small_vae(code)
+    codes = code.codes(model.posterior(x), 6, generator)
+    slow = -model.cost(as_samples(code, codes).transpose(0, 1), x).T
     assert torch.allclose(log_likelihood(model, codes, x), slow, atol=1e-10)
 
 
-@pytest.mark.parametrize("latent", DISCRETE, ids=lambda latent: type(latent).__name__)
-def test_importance_weights_average_to_the_likelihood(latent, x, generator):
-    model = small_vae(latent)
+@pytest.mark.parametrize("code", DISCRETE, ids=lambda code: type(code).__name__)
+def test_importance_weights_average_to_the_likelihood(code, x, generator):
+    model = small_vae(code)
     weights = log_weights(model, x, 400_000, generator).T
     ratio = (weights - exact_log_likelihood(model, x)).exp()
     assert_mean(ratio, 1.0, resolution=0.1)
 
 
 def test_the_check_of_the_weights_notices_a_forgotten_prior(x, generator):
-    model = small_vae(CategoricalLatent(3, 3))
+    model = small_vae(CategoricalCode(3, 3))
     q = model.posterior(x)
-    codes = model.latent.codes(q, 400_000, generator)
+    codes = model.code.codes(q, 400_000, generator)
     weights = log_likelihood(model, codes, x).T
     with pytest.raises(AssertionError):
         assert_mean((weights - exact_log_likelihood(model, x)).exp(), 1.0, resolution=0.1)
 
 
-@pytest.mark.parametrize("latent", DISCRETE, ids=lambda latent: type(latent).__name__)
-def test_logarithms_of_weights_average_to_the_elbo(latent, x, generator):
-    model = small_vae(latent)
-    z = as_samples(latent, all_codes(latent)).unsqueeze(1)
+@pytest.mark.parametrize("code", DISCRETE, ids=lambda code: type(code).__name__)
+def test_logarithms_of_weights_average_to_the_elbo(code, x, generator):
+    model = small_vae(code)
+    z = as_samples(code, all_codes(code)).unsqueeze(1)
     q = model.posterior(x)
     probabilities = q.log_prob(z).sum(-1).exp()
     cost = model.cost(z.expand(-1, len(x), *z.shape[2:]), x)
-    elbo = -(probabilities * cost).sum(0) - latent.kl(q, model.prior()).sum(-1)
+    elbo = -(probabilities * cost).sum(0) - code.kl(q, model.prior()).sum(-1)
     assert_mean(log_weights(model, x, 100_000, generator).T, elbo, resolution=0.05)
 
 
 @torch.no_grad()
 def test_the_bound_is_the_mean_of_log_mean_weights(x):
-    model, samples = small_vae(CategoricalLatent(3, 3)), 70
+    model, samples = small_vae(CategoricalCode(3, 3)), 70
     weights = log_weights(model, x, samples, torch.Generator().manual_seed(1))
     bound = multi_sample_bound(model, x, samples, torch.Generator().manual_seed(1))
     bounds = weights.exp().mean(1).log()
@@ -102,19 +102,19 @@ def test_the_bound_covers_every_image_and_sample_however_it_is_cut(rows, samples
 
     monkeypatch.setattr(evaluation, "log_weights", spy)
     done = []
-    bound = multi_sample_bound(small_vae(CategoricalLatent(3, 3)), x, samples, generator, done.append)
+    bound = multi_sample_bound(small_vae(CategoricalCode(3, 3)), x, samples, generator, done.append)
     assert sum(counted) == len(x) * samples
     assert done[-1] == len(x)
     assert bound.samples == samples
 
 
 def test_the_bound_of_one_image_has_no_standard_error(x, generator):
-    assert math.isnan(multi_sample_bound(small_vae(CategoricalLatent(3, 3)), x[:1], 2, generator).error)
+    assert math.isnan(multi_sample_bound(small_vae(CategoricalCode(3, 3)), x[:1], 2, generator).error)
 
 
 def test_a_code_that_ignores_its_image_is_unused(x):
-    latent = CategoricalLatent(3, 4)
-    model = small_vae(latent)
+    code = CategoricalCode(3, 4)
+    model = small_vae(code)
     with torch.no_grad():
         model.encoder[2].weight.zero_()
         model.encoder[2].bias.zero_()
@@ -127,7 +127,7 @@ def test_a_code_that_ignores_its_image_is_unused(x):
 
 
 def test_a_code_with_one_class_has_perplexity_one_and_dead_classes(x):
-    model = small_vae(CategoricalLatent(3, 4))
+    model = small_vae(CategoricalCode(3, 4))
     with torch.no_grad():
         model.encoder[2].weight.zero_()
         model.encoder[2].bias.copy_(torch.tensor([50.0, 0, 0, 0]).repeat(3))
@@ -138,6 +138,6 @@ def test_a_code_with_one_class_has_perplexity_one_and_dead_classes(x):
 
 
 def test_a_gaussian_code_has_no_classes(x):
-    usage = code_usage(small_vae(GaussianLatent(3)), x)
+    usage = code_usage(small_vae(GaussianCode(3)), x)
     assert usage.perplexity is None
     assert usage.dead is None

@@ -7,12 +7,13 @@ import torch
 from torch import nn
 
 from drawgrad.estimators import ESTIMATORS, Estimator, MovingAverage, NoBaseline, Nvil, Reinforce
-from drawgrad.studies.tasks.autoencoder.config import ConfigError, TrainConfig
+from drawgrad.studies.runs.settings import SettingError
+from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, configure, refuse_idle
 from drawgrad.studies.tasks.autoencoder.gradient import (
     at_temperature,
-    check_estimator,
     fitting,
     has_temperature,
+    idle_settings,
     make_estimator,
 )
 from drawgrad.studies.tasks.autoencoder.objective import VAETask
@@ -24,9 +25,9 @@ CONTINUOUS = {"LeaveOneOut", "Pathwise", "Reinforce", "Vimco"}
 BINARY_ONLY = {"Arm", "DisArm"}
 
 
-def config_of(name: str | None, latent: str = "categorical", **settings) -> TrainConfig:
+def config_of(name: str | None, latent: str = "categorical", **settings) -> AutoencoderConfig:
     sizes = {"variables": 2, "hidden": 8} | ({"categories": 3} if latent == "categorical" else {})
-    return TrainConfig(estimator=name, latent=latent, **(sizes | settings))
+    return configure(estimator=name, latent=latent, **(sizes | settings))
 
 
 def task_of(name: str | None, latent: str = "categorical", **settings) -> VAETask:
@@ -43,7 +44,7 @@ class TestFitting:
         assert not binary & {"Arsm", "CategoricalDisArm", "Pathwise"}
 
     def test_is_no_enumeration_of_too_many_codes(self):
-        assert "Exact" not in fitting(TrainConfig())
+        assert "Exact" not in fitting(configure())
 
     @pytest.mark.parametrize("latent", ["categorical", "bernoulli", "gaussian"])
     def test_every_one_that_fits_trains(self, latent):
@@ -164,7 +165,9 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("settings", "setting", "message"),
         [
-            ({"estimator": "Reinmax"}, "estimator", "Reinmax is not known; those that fit this run are Arsm"),
+            ({"estimator": "Reinmax"}, "estimator", "Reinmax is not known; did you mean ReinMax?"),
+            ({"estimator": "exact"}, "estimator", "exact is not known; did you mean Exact?"),
+            ({"estimator": "Wonder"}, "estimator", "Wonder is not known; those that fit this run are Arsm"),
             ({"estimator": "DisArm"}, "estimator", "DisArm does not take a categorical code; those that fit"),
             ({"estimator": "Exact", "variables": 20}, "estimator", "Exact would enumerate 3^20 codes, more than 65536"),
             (
@@ -176,6 +179,10 @@ class TestRefusals:
             ({"estimator": "Exact", "samples": 3}, "samples", "does not fit Exact: "),
             ({"samples": 3}, "samples", "has no part in a run without --estimator"),
             ({"baseline": "nvil"}, "baseline", "has no part in a run without --estimator"),
+            ({"latent": "gaussian", "hard": True}, "hard", "in a run with --latent gaussian, only with the other two"),
+            ({"latent": "gaussian", "tau": 1.0}, "tau", "in a run with --latent gaussian, only with the other two"),
+            ({"latent": "bernoulli", "categories": 5}, "categories", "--latent bernoulli, only with categorical"),
+            ({"momentum": 0.5}, "momentum", "in a run with --optimizer adam, only with sgd"),
             ({"estimator": "ReinMax", "baseline": "nvil"}, "baseline", "takes no baseline, only Reinforce does"),
             ({"estimator": "ReinMax", "hard": True}, "hard", "ReinMax decides by itself where samples are hard"),
             ({"estimator": "Darn", "tau": 1.0}, "tau", "has no temperature that a schedule could set"),
@@ -186,8 +193,8 @@ class TestRefusals:
         latent = settings.get("latent", "categorical")
         rest = {key: value for key, value in settings.items() if key not in ("latent", "estimator")}
         config = config_of(settings.get("estimator"), latent, **rest)
-        with pytest.raises(ConfigError) as caught:
-            check_estimator(config, set(settings))
+        with pytest.raises(SettingError) as caught:
+            refuse_idle(idle_settings(config), set(settings))
         assert caught.value.setting == setting
         assert message in str(caught.value)
 
@@ -202,7 +209,7 @@ class TestRefusals:
     )
     def test_let_pass_what_fits(self, settings):
         rest = {key: value for key, value in settings.items() if key != "estimator"}
-        check_estimator(config_of(settings.get("estimator"), **rest), set(settings))
+        refuse_idle(idle_settings(config_of(settings.get("estimator"), **rest)), set(settings))
 
 
 class TestMonitor:

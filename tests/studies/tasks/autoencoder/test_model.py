@@ -5,22 +5,23 @@ from __future__ import annotations
 import pytest
 import torch
 
-from drawgrad.studies.tasks.autoencoder.code import BernoulliLatent, CategoricalLatent, GaussianLatent
+from drawgrad.estimators import Reinforce
+from drawgrad.studies.tasks.autoencoder.code import BernoulliCode, CategoricalCode, GaussianCode
 from drawgrad.studies.tasks.autoencoder.model import VAE
 from tests.studies.tasks.autoencoder.small import small_vae
 
 
 def test_the_cost_is_minus_the_log_likelihood_of_bernoulli_pixels(generator):
-    model = small_vae(CategoricalLatent(2, 3))
+    model = small_vae(CategoricalCode(2, 3))
     x = torch.randint(2, (7, 4), generator=generator).double()
     q = model.posterior(x)
-    z = model.latent.sample(q, 0.5, False, generator)
+    z = model.code.sample(q, 0.5, False, generator)
     pixels = torch.distributions.Bernoulli(logits=model.decode(z))
     assert torch.allclose(model.cost(z, x), -pixels.log_prob(x).sum(-1))
 
 
 def test_the_cost_takes_leading_samples_as_an_estimator_passes_them(generator):
-    model = small_vae(CategoricalLatent(2, 3))
+    model = small_vae(CategoricalCode(2, 3))
     x = torch.randint(2, (7, 4), generator=generator).double()
     z = model.posterior(x).sample((3,))
     cost = model.cost(z, x)
@@ -30,7 +31,7 @@ def test_the_cost_takes_leading_samples_as_an_estimator_passes_them(generator):
 
 def test_initial_weights_follow_from_the_seed_alone():
     def weights(seed: int) -> torch.Tensor:
-        model = VAE(GaussianLatent(2), 5, torch.full((4,), 0.5), True, torch.Generator().manual_seed(seed))
+        model = VAE(GaussianCode(2), 5, torch.full((4,), 0.5), True, torch.Generator().manual_seed(seed), Reinforce())
         return torch.nn.utils.parameters_to_vector(model.parameters())
 
     torch.manual_seed(1)
@@ -46,13 +47,13 @@ def test_initial_weights_follow_from_the_seed_alone():
 
 def test_an_untrained_decoder_expects_the_mean_image():
     base_rates = torch.tensor([0.0, 0.25, 0.5, 1.0])
-    model = VAE(BernoulliLatent(3), 5, base_rates, True, torch.Generator().manual_seed(0))
+    model = VAE(BernoulliCode(3), 5, base_rates, True, torch.Generator().manual_seed(0), Reinforce())
     expected = base_rates.clamp(1e-3, 1 - 1e-3)
     assert torch.allclose(model.decoder_out.bias.sigmoid(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("learned", [True, False])
 def test_a_prior_is_learned_only_if_asked_for(learned):
-    model = VAE(CategoricalLatent(2, 3), 5, torch.full((4,), 0.5), learned, torch.Generator().manual_seed(0))
+    model = VAE(CategoricalCode(2, 3), 5, torch.full((4,), 0.5), learned, torch.Generator().manual_seed(0), Reinforce())
     assert model.prior_parameters.requires_grad is learned
     assert torch.allclose(model.prior().probs, torch.full((2, 3), 1 / 3))

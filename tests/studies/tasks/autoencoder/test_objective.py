@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from drawgrad.studies.data.images import fixed_binarization
-from drawgrad.studies.tasks.autoencoder.config import TrainConfig
+from drawgrad.studies.tasks.autoencoder.config import configure
 from drawgrad.studies.tasks.autoencoder.objective import VALID_SEED, VAETask, kl_weight_schedule, temperature_schedule
 from drawgrad.studies.tasks.autoencoder.training import build_model
 from tests.statistics import assert_mean
@@ -16,7 +16,7 @@ from tests.studies.tasks.autoencoder.small import small_images
 
 def task_of(images=None, **settings) -> VAETask:
     images = images or small_images()
-    config = TrainConfig(variables=3, categories=4, hidden=8, **settings)
+    config = configure(variables=3, categories=4, hidden=8, **settings)
     return VAETask(build_model(config, images), images, config, steps=100)
 
 
@@ -65,15 +65,15 @@ def test_no_gradient_of_the_kl_reaches_a_variable_below_its_free_bits():
 
 
 def test_temperatures_reach_the_lowest_after_three_quarters_of_the_run():
-    schedule = temperature_schedule(TrainConfig(tau=1.0, tau_min=0.5, tau_every=1), steps=1000)
+    schedule = temperature_schedule(configure(tau=1.0, tau_min=0.5, tau_every=1).gradient, steps=1000)
     assert schedule(0) == 1.0
     assert schedule(749) > 0.5
     assert schedule(750) == schedule(999) == 0.5
-    assert temperature_schedule(TrainConfig(tau=1.0, tau_min=0.5, tau_rate=0.0), steps=1000)(999) == 1.0
+    assert temperature_schedule(configure(tau=1.0, tau_min=0.5, tau_rate=0.0).gradient, steps=1000)(999) == 1.0
 
 
 def test_the_weight_of_the_kl_is_one_without_a_warmup():
-    assert [kl_weight_schedule(TrainConfig())(step) for step in (0, 1000)] == [1.0, 1.0]
+    assert [kl_weight_schedule(configure().gradient)(step) for step in (0, 1000)] == [1.0, 1.0]
 
 
 def test_grey_images_are_drawn_anew_and_binary_ones_are_not():
@@ -100,10 +100,10 @@ def test_the_validation_is_the_bound_of_one_hard_sample_an_image():
     x = fixed_binarization(images.valid, images.levels, VALID_SEED)
     generator = torch.Generator().manual_seed(VALID_SEED)
     q = model.posterior(x)
-    codes = torch.cat([model.latent.codes(model.posterior(block), 1, generator) for block in x.split(2000)])
+    codes = torch.cat([model.code.codes(model.posterior(block), 1, generator) for block in x.split(2000)])
     z = F.one_hot(codes[:, 0], 4).float()
     assert measured["cost"] == pytest.approx(model.cost(z, x).mean().item(), rel=1e-5)
-    assert measured["kl"] == pytest.approx(model.latent.kl(q, model.prior()).sum(-1).mean().item(), rel=1e-5)
+    assert measured["kl"] == pytest.approx(model.code.kl(q, model.prior()).sum(-1).mean().item(), rel=1e-5)
     assert measured["elbo"] == pytest.approx(-measured["cost"] - measured["kl"])
     assert measured == task.validate()
 

@@ -17,15 +17,16 @@ from torch.nn import functional as F
 
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.functional import binary_concrete, gumbel_softmax
+from drawgrad.studies.tasks.autoencoder.config import ModelSettings
 
-__all__ = ["BernoulliLatent", "CategoricalLatent", "GaussianLatent", "Latent", "make_latent"]
+__all__ = ["BernoulliCode", "CategoricalCode", "Code", "GaussianCode", "code_of"]
 
 
 Q = TypeVar("Q", bound=Distribution)
 
 
 @dataclass(frozen=True)
-class Latent(ABC, Generic[Q]):
+class Code(ABC, Generic[Q]):
     """What a model, a loss and a bound need to know of a kind of latent variable, whose distribution is a Q.
 
     Args:
@@ -79,7 +80,7 @@ class Latent(ABC, Generic[Q]):
 
 
 @dataclass(frozen=True)
-class CategoricalLatent(Latent[OneHotCategorical]):
+class CategoricalCode(Code[OneHotCategorical]):
     """Variables with several classes each; trained through the Gumbel-Softmax. A code holds the classes' indices.
 
     References:
@@ -136,7 +137,7 @@ class CategoricalLatent(Latent[OneHotCategorical]):
 
 
 @dataclass(frozen=True)
-class BernoulliLatent(Latent[Bernoulli]):
+class BernoulliCode(Code[Bernoulli]):
     """Variables that are 0 or 1; trained through the binary Concrete distribution. A code holds zeros and ones.
 
     References:
@@ -173,7 +174,7 @@ class BernoulliLatent(Latent[Bernoulli]):
 
 
 @dataclass(frozen=True)
-class GaussianLatent(Latent[Normal]):
+class GaussianCode(Code[Normal]):
     """Normal variables with diagonal covariance, reparameterized exactly: the temperature has no part in it.
 
     References:
@@ -212,14 +213,14 @@ class GaussianLatent(Latent[Normal]):
         return (p.log_prob(codes) - posterior.log_prob(codes)).sum(-1)
 
 
-def make_latent(kind: str, variables: int, categories: int) -> Latent[Any]:
-    """The latent variables called `kind`: categorical, bernoulli or gaussian; only the first has `categories`."""
-    match kind:
+def code_of(model: ModelSettings) -> Code[Any]:
+    """The code that the settings of a model describe."""
+    match model.latent:
         case "categorical":
-            return CategoricalLatent(variables, categories)
+            return CategoricalCode(model.variables, model.categories)
         case "bernoulli":
-            return BernoulliLatent(variables)
+            return BernoulliCode(model.variables)
         case "gaussian":
-            return GaussianLatent(variables)
+            return GaussianCode(model.variables)
         case _:
-            raise ValueError(f"kind must be categorical, bernoulli or gaussian, but it is {kind!r}; choose one of them")
+            raise AssertionError(model.latent)

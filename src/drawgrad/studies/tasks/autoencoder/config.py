@@ -1,16 +1,15 @@
-"""The settings of a training run: a dataclass that is also the command line and the file `config.json`."""
+"""The settings of an autoencoder and its training, a dataclass for each component."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ConfigError", "TrainConfig", "option_name"]
+from drawgrad.studies.runs.settings import Among, Between, SettingError, SettingsChecked, assemble, setting
+
+__all__ = ["AutoencoderConfig", "configure", "refuse_idle"]
 
 # At a higher temperature the decoder of these small images learns to read the shades of relaxed samples, which hard
 # ones do not have.
@@ -25,74 +24,11 @@ USUAL: dict[str, dict[str, dict[str, Any]]] = {
 }
 """What suits a data set, found on its validation images, and a kind of code: it fills in what is not given."""
 
-
-class ConfigError(ValueError):
-    """A setting that breaks its rule.
-
-    Args:
-        message: Value, rule and cure, written to follow the name of the setting.
-        setting: The name of the setting, if it is one setting that is wrong.
-    """
-
-    def __init__(self, message: str, setting: str | None = None) -> None:
-        """Remember the setting apart, so that a command line can name its own option."""
-        super().__init__(f"{setting} {message}" if setting else message)
-        self.message = message
-        self.setting = setting
-
-
-def option_name(setting: str) -> str:
-    """The command-line option of a setting.
-
-    Example:
-        >>> option_name("batch_size")
-        '--batch-size'
-    """
-    return "--" + setting.replace("_", "-")
-
-
-def _setting(
-    default: Any,
-    group: str,
-    text: str,
-    *,
-    choices: tuple[str, ...] | None = None,
-    low: float | None = None,
-    positive: bool = False,
-    high: float | None = None,
-    moves: bool = False,
-    only: tuple[str, tuple[str, ...]] | None = None,
-    metavar: str = "TEXT",
-) -> Any:
-    """A field with what the command line and the checks need to know.
-
-    Args:
-        default: Its value where none is given.
-        group: The heading of the help text that it stands below.
-        text: What it means.
-        choices: The words it may be.
-        low: The smallest value allowed.
-        positive: Whether it must be above zero.
-        high: The largest value allowed.
-        moves: Whether it may change when a run is resumed, because the result does not depend on it.
-        only: Another setting, and the words of it with which this one has a part in the run.
-        metavar: What the help text calls a value that is a text.
-    """
-    rule = {
-        "group": group,
-        "help": text,
-        "choices": choices,
-        "low": low,
-        "positive": positive,
-        "high": high,
-        "moves": moves,
-        "only": only,
-        "metavar": metavar,
-    }
-    return field(default=default, metadata=rule)
-
-
-RELAXED = ("latent", ("categorical", "bernoulli"))
+WIDTH = 10**6
+"""Units, classes or images at most: more are a slip of the finger."""
+LENGTH = 10**9
+"""Steps or epochs at most."""
+TEMPERATURE = Between(1e-6, 1e6, example=1.0)
 
 
 def _usual(name: str) -> str:
@@ -100,171 +36,163 @@ def _usual(name: str) -> str:
     return f"[default: {first[name]} for {case}, {other[name]} else]"
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """What defines a training run: two runs with equal settings on one machine end with the same weights.
+@dataclass(frozen=True, kw_only=True)
+class DataSettings(SettingsChecked):
+    """What is trained on."""
 
-    What is not given is filled in from what suits the data and the kind of code.
-
-    Raises:
-        ConfigError: If a setting breaks its rule.
-
-    Example:
-        >>> TrainConfig(latent="bernoulli").variables
-        200
-    """
-
-    data: str = _setting("digits", "Data", "images to train on", choices=tuple(USUAL["data"]))
-    data_dir: str | None = _setting(
-        None, "Data", "folder with the data files, instead of a download into a cache", moves=True, metavar="DIR"
+    data: str = setting("images to train on", Among(tuple(USUAL["data"])), default="digits")
+    data_dir: Path | None = setting(  # noqa: RUF009  it makes a field
+        "folder with the data files, instead of a download into a cache", default=None, moves=True
     )
-    batch_size: int = _setting(100, "Data", "images a step", low=1)
+    batch_size: int = setting("images a step", Between(1, WIDTH, example=100), default=100)
 
-    latent: str = _setting(
-        "categorical", "Model", "what the code of an image is made of", choices=tuple(USUAL["latent"])
-    )
-    variables: int = _setting(None, "Model", f"latent variables  {_usual('variables')}", low=1)
-    categories: int = _setting(
-        10, "Model", "classes of a categorical variable", low=2, only=("latent", ("categorical",))
-    )
-    hidden: int = _setting(200, "Model", "units of the hidden layer on either side", low=1)
-    prior: str = _setting("learned", "Model", "prior of the code", choices=("learned", "uniform"))
 
-    hard: bool = _setting(
-        False, "Gradient", "straight-through: hard samples forward, relaxed ones backward", only=RELAXED
-    )
-    estimator: str | None = _setting(
-        None,
-        "Gradient",
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings(SettingsChecked):
+    """What is trained."""
+
+    latent: str = setting("what the code of an image is made of", Among(tuple(USUAL["latent"])), default="categorical")
+    variables: int = setting(f"latent variables  {_usual('variables')}", Between(1, WIDTH, example=20))
+    categories: int = setting("classes of a categorical variable", Between(2, WIDTH, example=10), default=10)
+    hidden: int = setting("units of the hidden layer on either side", Between(1, WIDTH, example=200), default=200)
+    prior: str = setting("prior of the code", Among(("learned", "uniform")), default="learned")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientSettings(SettingsChecked):
+    """How the gradient for the code is estimated, and what is minimized."""
+
+    hard: bool = setting("straight-through: hard samples forward, relaxed ones backward", default=False)
+    estimator: str | None = setting(
         "gradient estimator, such as ReinMax, whose temperature stays at 1 unless --tau says otherwise  "
         "[default: relaxed samples, or straight-through with --hard]",
-        metavar="NAME",
+        default=None,
     )
-    samples: int | None = _setting(
-        None, "Gradient", "samples an image and step, with --estimator  [default: its own number]", low=1
+    samples: int | None = setting(
+        "samples an image and step, with --estimator  [default: its own number]",
+        Between(1, WIDTH, example=1),
+        default=None,
     )
-    baseline: str | None = _setting(
-        None,
-        "Gradient",
+    baseline: str | None = setting(
         "baseline of --estimator Reinforce  [default: moving-average]",
-        choices=("none", "moving-average", "nvil"),
+        Among(("none", "moving-average", "nvil")),
+        default=None,
     )
-    tau: float = _setting(None, "Gradient", f"temperature at the start  {_usual('tau')}", positive=True, only=RELAXED)
-    tau_min: float = _setting(None, "Gradient", f"lowest temperature  {_usual('tau_min')}", positive=True, only=RELAXED)
-    tau_rate: float | None = _setting(
-        None,
-        "Gradient",
+    tau: float = setting(f"temperature at the start  {_usual('tau')}", TEMPERATURE)
+    tau_min: float = setting(f"lowest temperature  {_usual('tau_min')}", TEMPERATURE)
+    tau_rate: float | None = setting(
         "decay of the temperature a step  [default: reaches the lowest after 3/4 of the run]",
-        low=0.0,
-        only=RELAXED,
+        Between(0.0, 1e6, example=0.0),
+        default=None,
     )
-    tau_every: int = _setting(100, "Gradient", "steps between changes of the temperature", low=1, only=RELAXED)
-    kl_warmup: int = _setting(
-        None, "Gradient", f"steps over which the weight of the KL grows from 0 to 1  {_usual('kl_warmup')}", low=0
+    tau_every: int = setting("steps between changes of the temperature", Between(1, LENGTH, example=100), default=100)
+    kl_warmup: int = setting(
+        f"steps over which the weight of the KL grows from 0 to 1  {_usual('kl_warmup')}",
+        Between(0, LENGTH, example=0),
     )
-    free_bits: float = _setting(0.0, "Gradient", "nats of KL a latent variable may spend for free", low=0.0)
-
-    optimizer: str = _setting("adam", "Optimization", "update rule", choices=("adam", "sgd"))
-    lr: float = _setting(None, "Optimization", f"learning rate  {_usual('lr')}", positive=True)
-    momentum: float = _setting(0.9, "Optimization", "momentum of sgd", low=0.0, high=1.0, only=("optimizer", ("sgd",)))
-    epochs: int = _setting(None, "Optimization", f"passes over the images  {_usual('epochs')}", low=1)
-    seed: int = _setting(0, "Optimization", "seed of all randomness", low=0, high=2**63 - 1)
-
-    test_samples: int = _setting(1000, "Measurement", "samples an image for the bound on the test set", low=1)
-    checkpoint_every: int = _setting(500, "Measurement", "steps between checkpoints", low=1)
-
-    device: str = _setting("cpu", "Machine", "torch device: cpu, cuda, cuda:1, ...", metavar="NAME")
-    # A second thread hardly shortens steps this small, and lengthens them a lot where others want its core.
-    threads: int = _setting(1, "Machine", "threads on the CPU while training; the measurement uses all", low=1)
+    free_bits: float = setting(
+        "nats of KL a latent variable may spend for free", Between(0.0, 1e6, example=0.0), default=0.0
+    )
 
     def __post_init__(self) -> None:
-        settings = {setting.name: setting for setting in dataclasses.fields(self)}
-        self._keep_temperature()
-        for name, suits in USUAL.items():
-            _check(settings[name], getattr(self, name))
-            for other, value in suits[getattr(self, name)].items():
-                if getattr(self, other) is None:
-                    object.__setattr__(self, other, self._bounded(other, value))
-        for setting in settings.values():
-            _check(setting, getattr(self, setting.name))
+        super().__post_init__()
         if self.tau_min > self.tau:
-            raise ConfigError(
+            raise SettingError(
                 f"must not be above tau, but it is {self.tau_min} and tau is {self.tau}; lower it or raise tau",
                 "tau_min",
             )
 
-    def _keep_temperature(self) -> None:
-        """Keep the temperature of an estimator that shows the decoder hard samples, which have no shades."""
-        if self.estimator in (None, "GumbelSoftmax"):
-            return
-        if self.tau is None:
-            object.__setattr__(self, "tau", max(1.0, self.tau_min or 0.0))
-        if self.tau_min is None:
-            object.__setattr__(self, "tau_min", self.tau)
 
-    def _bounded(self, name: str, value: Any) -> Any:
-        """A usual value that gives way to a temperature that was given."""
-        match name:
-            case "tau" if self.tau_min is not None:
-                return max(value, self.tau_min)
-            case "tau_min":
-                return min(value, self.tau)
-            case _:
-                return value
+@dataclass(frozen=True, kw_only=True)
+class OptimizationSettings(SettingsChecked):
+    """How the weights move."""
 
-    def check_parts(self, given: Collection[str]) -> None:
-        """Refuse a setting that was given but has no part in this run.
-
-        Raises:
-            ConfigError: If there is one.
-        """
-        for setting in dataclasses.fields(self):
-            if setting.name in given and setting.metadata["only"]:
-                other, words = setting.metadata["only"]
-                if getattr(self, other) not in words:
-                    raise ConfigError(
-                        f"has no part in a run with {option_name(other)} {getattr(self, other)}, "
-                        f"only with {' or '.join(words)}; leave it out",
-                        setting.name,
-                    )
-
-    def to_json(self) -> str:
-        """The settings as the text of `config.json`."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> TrainConfig:
-        """The settings that :meth:`to_json` wrote.
-
-        Raises:
-            ConfigError: If the text is not such a file.
-        """
-        try:
-            values = json.loads(text)
-            return cls(**values)
-        except (json.JSONDecodeError, TypeError) as error:
-            raise ConfigError(f"the settings cannot be read ({error})") from error
-
-    @classmethod
-    def read(cls, path: Path) -> TrainConfig:
-        """The settings in a file that :meth:`to_json` wrote."""
-        try:
-            return cls.from_json(path.read_text())
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {error}; restore the file, or start in another folder") from error
+    optimizer: str = setting("update rule", Among(("adam", "sgd")), default="adam")
+    lr: float = setting(f"learning rate  {_usual('lr')}", Between(1e-38, 1e38, example=1e-3))
+    momentum: float = setting("momentum of sgd", Between(0.0, 1.0, example=0.9), default=0.9)
+    epochs: int = setting(f"passes over the images  {_usual('epochs')}", Between(1, LENGTH, example=100))
+    seed: int = setting("seed of all randomness", Between(0, 2**63 - 1, example=0), default=0)
 
 
-def _check(setting: dataclasses.Field[Any], value: Any) -> None:
-    rule = setting.metadata
-    if value is None:
-        return
-    if rule["choices"] and value not in rule["choices"]:
-        raise ConfigError(f"must be one of {', '.join(rule['choices'])}, but it is {value!r}; choose one", setting.name)
-    examples = (setting.default, (LARGE | OTHERS).get(setting.name), rule["low"])
-    example = next((number for number in examples if number is not None), None)
-    if rule["positive"] and not (value > 0 and math.isfinite(value)):
-        raise ConfigError(f"must be positive and finite, but it is {value}; try {example}", setting.name)
-    if rule["low"] is not None and not (value >= rule["low"] and math.isfinite(value)):
-        raise ConfigError(f"must be at least {rule['low']}, but it is {value}; try {example}", setting.name)
-    if rule["high"] is not None and not value <= rule["high"]:
-        raise ConfigError(f"must be at most {rule['high']}, but it is {value}; try {example}", setting.name)
+@dataclass(frozen=True, kw_only=True)
+class MeasurementSettings(SettingsChecked):
+    """What is looked at, and how often."""
+
+    test_samples: int = setting(
+        "samples an image for the bound on the test set", Between(1, 10**7, example=1000), default=1000
+    )
+    checkpoint_every: int = setting("steps between checkpoints", Between(1, LENGTH, example=500), default=500)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineSettings(SettingsChecked):
+    """Where it is computed."""
+
+    device: str = setting("torch device: cpu, cuda, cuda:1, ...", default="cpu")
+    # A second thread hardly shortens steps this small, and lengthens them a lot where others want its core.
+    threads: int = setting(
+        "threads on the CPU while training; the measurement uses all", Between(1, 1024, example=1), default=1
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderConfig:
+    """What defines a training run: two runs with equal settings on one machine end with the same weights."""
+
+    data: DataSettings
+    model: ModelSettings
+    gradient: GradientSettings
+    optimization: OptimizationSettings
+    measurement: MeasurementSettings
+    machine: MachineSettings
+
+
+def configure(**given: Any) -> AutoencoderConfig:
+    """The settings that were given, by name, and those that suit the data and the kind of code for all others.
+
+    Raises:
+        SettingError: If a setting breaks its rule.
+
+    Example:
+        >>> configure(latent="bernoulli").model.variables
+        200
+    """
+    return assemble(AutoencoderConfig, _suiting(given) | given)
+
+
+def _suiting(given: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, suits in USUAL.items():
+        words = Among(tuple(suits))
+        word = given.get(name, next(iter(suits)))
+        broken = words.broken(word)
+        if broken is not None:
+            raise SettingError(broken, name)
+        found |= suits[word]
+    highest, lowest = given.get("tau"), given.get("tau_min")
+    # An estimator that shows the decoder hard samples, which have no shades, keeps its temperature.
+    keeps = given.get("estimator") not in (None, "GumbelSoftmax")
+    if keeps:
+        found["tau"] = 1.0
+    # A usual temperature gives way to one that is given.
+    if lowest is not None and TEMPERATURE.broken(lowest) is None:
+        found["tau"] = max(found["tau"], lowest)
+    start = found["tau"] if highest is None else highest
+    if TEMPERATURE.broken(start) is None:
+        found["tau_min"] = start if keeps else min(found["tau_min"], start)
+    return found
+
+
+def refuse_idle(idle: Mapping[str, str], given: Collection[str]) -> None:
+    """Refuse a setting that was given but has no part in the run.
+
+    Args:
+        idle: Why a setting has no part, for each that has none, written to follow its name.
+        given: The names of those that were given explicitly.
+
+    Raises:
+        SettingError: If there is one.
+    """
+    for name, reason in idle.items():
+        if name in given:
+            raise SettingError(f"has no part in {reason}; leave it out", name)

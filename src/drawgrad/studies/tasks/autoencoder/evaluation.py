@@ -62,8 +62,8 @@ class CodeUsage:
 def code_usage(model: VAE, x: Float[Tensor, "images pixels"]) -> CodeUsage:
     """How the code is used on binary images."""
     q = model.posterior(x)
-    kl = model.latent.kl(q, model.prior()).mean(0)
-    classes = model.latent.class_probabilities(q)
+    kl = model.code.kl(q, model.prior()).mean(0)
+    classes = model.code.class_probabilities(q)
     perplexity = dead = None
     if classes is not None:
         average = classes.mean(0)
@@ -113,8 +113,8 @@ def log_weights(
 ) -> Float[Tensor, "images samples"]:
     """The log-weights log p(x|z) + log p(z) - log q(z|x) of samples z from q(z|x)."""
     q = model.posterior(x)
-    codes = model.latent.codes(q, samples, generator)
-    return log_likelihood(model, codes, x) + model.latent.log_ratio(codes, q, model.prior())
+    codes = model.code.codes(q, samples, generator)
+    return log_likelihood(model, codes, x) + model.code.log_ratio(codes, q, model.prior())
 
 
 def log_likelihood(model: VAE, codes: Tensor, x: Float[Tensor, "images pixels"]) -> Float[Tensor, "images samples"]:
@@ -124,7 +124,7 @@ def log_likelihood(model: VAE, codes: Tensor, x: Float[Tensor, "images pixels"])
     the samples of an image share x W and x b.
     """
     inner, outer = model.decoder_in, model.decoder_out
-    hidden = model.latent.first_layer(codes, inner.weight, inner.bias).relu_()
+    hidden = model.code.first_layer(codes, inner.weight, inner.bias).relu_()
     agreement = hidden @ (x @ outer.weight).unsqueeze(-1) + (x @ outer.bias).view(-1, 1, 1)
     return agreement.squeeze(-1) - F.softplus(F.linear(hidden, outer.weight, outer.bias)).sum(-1)
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from drawgrad._tables import with_spread
 from drawgrad._typing import Float, Tensor
 from drawgrad.studies.data import Images
 from drawgrad.studies.files import write_atomically
 from drawgrad.studies.runs.journal import read_metrics
-from drawgrad.studies.tasks.autoencoder.training import TrainedVAE
+from drawgrad.studies.tasks.autoencoder.report import samples_in_words
+from drawgrad.studies.tasks.autoencoder.training import Results, TrainedVAE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +35,7 @@ TEMPERATURES = (2.0, 0.5, 0.1)
 
 
 @torch.no_grad()
-def draw_figure(trained: TrainedVAE, images: Images, metrics: Path, target: Path, results: dict[str, Any]) -> None:
+def draw_figure(trained: TrainedVAE, images: Images, metrics: Path, target: Path, results: Results) -> None:
     """Draw the picture of a run into a file.
 
     Args:
@@ -53,10 +55,12 @@ def draw_figure(trained: TrainedVAE, images: Images, metrics: Path, target: Path
         FigureCanvasAgg(figure)
         page = _Page(figure)
         config = trained.config
-        bound = f"{results['test_bound']:.2f} ± {results['test_bound_error']:.2f}"
-        page.text(0.4, 0.3, f"drawgrad train: {config.data}, {config.latent} code", fontsize=15, fontweight="bold")
-        samples = "hard samples" if trained.model.latent.has_temperature else "samples"
-        page.text(0.4, 0.62, f"test bound on log p(x): {bound} nats with {results['test_samples']} {samples} an image")
+        bound = with_spread(results.test_bound, results.test_bound_error)
+        page.text(
+            0.4, 0.3, f"drawgrad train: {config.data.data}, {config.model.latent} code", fontsize=15, fontweight="bold"
+        )
+        samples = samples_in_words(config.model, results.test_samples)
+        page.text(0.4, 0.62, f"test bound on log p(x): {bound} nats with {samples} an image")
         _reconstructions(page, trained, images)
         _samples(page, trained, images)
         _curves(page, trained, read_metrics(metrics), results)
@@ -126,7 +130,7 @@ def _reconstructions(page: _Page, trained: TrainedVAE, images: Images) -> None:
     chosen = torch.linspace(0, len(trained.test) - 1, 10 if grey else 20).long()
     x = trained.test[chosen.to(trained.test.device)]
     generator = torch.Generator(x.device).manual_seed(DRAW_SEED)
-    z = trained.model.latent.sample(trained.model.posterior(x), 1.0, True, generator)
+    z = trained.model.code.sample(trained.model.posterior(x), 1.0, True, generator)
     decoded = trained.model.decode(z).sigmoid()
     if grey:
         rows = [("image", images.test[chosen] / images.levels), ("binarized", x), ("decoded", decoded)]
@@ -144,32 +148,30 @@ def _samples(page: _Page, trained: TrainedVAE, images: Images) -> None:
     model, columns, rows = trained.model, 8, 4
     parameters = model.prior_parameters.expand(rows * columns, -1)
     generator = torch.Generator(parameters.device).manual_seed(DRAW_SEED)
-    z = model.latent.sample(model.latent.distribution(parameters), 1.0, True, generator)
+    z = model.code.sample(model.code.distribution(parameters), 1.0, True, generator)
     page.picture(7.9, 1.55, 4.7, 2.45, _tiles(model.decode(z).sigmoid(), images, columns))
 
 
-def _curves(page: _Page, trained: TrainedVAE, lines: list[dict[str, Any]], results: dict[str, Any]) -> None:
-    estimator = trained.model.estimator
-    hard = trained.config.hard if estimator is None else estimator.hard
-    relaxed = trained.model.latent.has_temperature and not hard
+def _curves(page: _Page, trained: TrainedVAE, lines: list[dict[str, Any]], results: Results) -> None:
+    relaxed = not trained.model.estimator.hard
     note = "bounds over the steps" + ("; training uses relaxed samples" if relaxed else "")
     page.panel(0.4, 4.55, "Learning", note)
     upper = page.axes(0.95, 5.0, 3.3, 2.3)
     lower = page.axes(0.95, 7.45, 3.3, 0.75, sharex=upper)
     last = lines[-1]["step"]
-    ends: dict[str, tuple[float, str]] = {"test bound": (results["test_bound"], TEST)}
+    ends: dict[str, tuple[float, str]] = {"test bound": (results.test_bound, TEST)}
     for kind, color in (("train", TRAIN), ("valid", VALID)):
         steps, values = _series(lines, kind, "elbo")
         upper.plot(steps, values, color=color, lw=1.3)
         ends[f"{kind} ELBO"] = (values[-1], color)
-    upper.axhline(results["test_bound"], color=TEST, lw=1.1, ls=(0, (4, 3)))
-    shown = [line["elbo"] for line in lines if line["step"] > 0.03 * last] + [results["test_bound"]]
+    upper.axhline(results.test_bound, color=TEST, lw=1.1, ls=(0, (4, 3)))
+    shown = [line["elbo"] for line in lines if line["step"] > 0.03 * last] + [results.test_bound]
     span = max(shown) - min(shown) or 1.0
     upper.set_ylim(min(shown) - 0.05 * span, max(shown) + 0.07 * span)
     upper.set_ylabel("nats")
     upper.tick_params(labelbottom=False)
     _label_ends(upper, ends)
-    below, label = ("tau", "temp. τ") if results["tau"] is not None else ("kl", "KL, nats")
+    below, label = ("tau", "temp. τ") if results.tau is not None else ("kl", "KL, nats")
     steps, values = _series(lines, "train", below)
     lower.plot(steps, values, color=INK, lw=1.2)
     lower.set(xlim=(0, last), ylim=(0, 1.2 * max(values)), xlabel="step", ylabel=label)
@@ -216,15 +218,13 @@ def _heat() -> Any:
     return LinearSegmentedColormap.from_list("heat", BLUES)
 
 
-def _usage(page: _Page, trained: TrainedVAE, results: dict[str, Any]) -> None:
+def _usage(page: _Page, trained: TrainedVAE, results: Results) -> None:
     q = trained.model.posterior(trained.test)
-    classes = trained.model.latent.class_probabilities(q)
+    classes = trained.model.code.class_probabilities(q)
     x, y, width, height = 5.65, 5.0, 2.1, 3.2
     if classes is None:
-        page.panel(
-            x, 4.55, "Usage of the variables", f"{results['active_variables']} of {results['variables']} are active"
-        )
-        kl = trained.model.latent.kl(q, trained.model.prior()).mean(0).sort(descending=True).values.cpu()
+        page.panel(x, 4.55, "Usage of the variables", f"{results.active_variables} of {results.variables} are active")
+        kl = trained.model.code.kl(q, trained.model.prior()).mean(0).sort(descending=True).values.cpu()
         axes = page.axes(x, y, width, height)
         axes.barh(range(len(kl)), kl.tolist(), color=BLUES[2])
         axes.invert_yaxis()
@@ -232,7 +232,7 @@ def _usage(page: _Page, trained: TrainedVAE, results: dict[str, Any]) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         return
     average = classes.mean(0)
-    if trained.config.latent == "categorical":
+    if trained.config.model.latent == "categorical":
         top = float(average.max())
         page.panel(x, 4.55, "Usage of the categories", f"darkest: chosen for {top:.0%}")
         page.picture(x, y, width, height, _grid(average / top), _heat(), FADED)
@@ -248,7 +248,7 @@ def _draws(page: _Page, trained: TrainedVAE, images: Images) -> None:
     model = trained.model
     x = trained.test[len(trained.test) // 2].unsqueeze(0)
     q = model.posterior(x)
-    classes = model.latent.class_probabilities(q)
+    classes = model.code.class_probabilities(q)
     left, top, width, height = 8.4, 5.2, 0.97, 2.0
     if classes is None:
         page.panel(left, 4.55, "One posterior", "mean and standard deviation of every variable, for one test image")
@@ -269,10 +269,10 @@ def _draws(page: _Page, trained: TrainedVAE, images: Images) -> None:
     page.panel(
         left, 4.55, "One draw at three temperatures", "one test image, one seed; below, what the decoder makes of it"
     )
-    posterior = classes[0] if trained.config.latent == "categorical" else classes[0, :, 1]
+    posterior = classes[0] if trained.config.model.latent == "categorical" else classes[0, :, 1]
     columns = [("posterior", posterior, x)]
     for tau in TEMPERATURES:
-        z = model.latent.sample(q, tau, False, torch.Generator(x.device).manual_seed(DRAW_SEED))
+        z = model.code.sample(q, tau, False, torch.Generator(x.device).manual_seed(DRAW_SEED))
         columns.append((f"τ = {tau:g}", z[0], model.decode(z).sigmoid()))
     for index, (name, code, picture) in enumerate(columns):
         place = left + index * (width + 0.12)

@@ -1,9 +1,8 @@
-"""The estimator that a training run was asked for by name: which ones fit its code, and how one is made."""
+"""The estimator of a training run: which one the settings ask for, what fits, and the expectation it is of."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
 from contextlib import nullcontext
 from typing import Any, cast
 
@@ -23,51 +22,70 @@ from drawgrad.estimators import (
     Reinforce,
     Relax,
 )
-from drawgrad.studies.tasks.autoencoder.code import make_latent
-from drawgrad.studies.tasks.autoencoder.config import ConfigError, TrainConfig
+from drawgrad.studies.runs.settings import SettingError, unknown_word
+from drawgrad.studies.tasks.autoencoder.code import code_of
+from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig
 from drawgrad.studies.tasks.autoencoder.model import VAE
 
-__all__ = ["at_temperature", "check_estimator", "expected_cost", "fitting", "has_temperature", "make_estimator"]
+__all__ = [
+    "at_temperature",
+    "estimator_name",
+    "expected_cost",
+    "fitting",
+    "has_temperature",
+    "idle_settings",
+    "make_estimator",
+]
 
 HIDDEN = 100
 """Units of the networks of NVIL and RELAX."""
+TEMPERATURES = ("tau", "tau_min", "tau_rate", "tau_every")
 
 
-def fitting(config: TrainConfig) -> list[str]:
+def estimator_name(config: AutoencoderConfig) -> str:
+    """The name of the estimator that the settings ask for, or imply where they name none."""
+    if config.gradient.estimator is not None:
+        return config.gradient.estimator
+    if config.model.latent == "gaussian":
+        return "Pathwise"
+    return "STGumbelSoftmax" if config.gradient.hard else "GumbelSoftmax"
+
+
+def fitting(config: AutoencoderConfig) -> list[str]:
     """The names of the estimators that can train the code of these settings."""
     return [name for name in sorted(ESTIMATORS) if _obstacle(ESTIMATORS[name](), config) is None]
 
 
-def check_estimator(config: TrainConfig, given: Collection[str]) -> None:
-    """Refuse an estimator that does not fit, and settings that have no part in a run with it.
-
-    Args:
-        config: The settings.
-        given: The names of those that were given explicitly.
+def idle_settings(config: AutoencoderConfig) -> dict[str, str]:
+    """Why a setting has no part in the run, for each that has none.
 
     Raises:
-        ConfigError: If there is something to refuse.
+        SettingError: If the estimator does not fit, see :func:`make_estimator`.
     """
-    if config.estimator is None:
-        for name in ("samples", "baseline"):
-            if name in given:
-                raise ConfigError("has no part in a run without --estimator; name one, or leave it out", name)
-        return
+    model, gradient = config.model, config.gradient
     estimator = make_estimator(config)
-    idle = {"hard": "decides by itself where samples are hard"}
+    idle = {}
+    if config.optimization.optimizer != "sgd":
+        idle["momentum"] = f"a run with --optimizer {config.optimization.optimizer}, only with sgd"
+    if model.latent != "categorical":
+        idle["categories"] = f"a run with --latent {model.latent}, only with categorical"
+    if gradient.estimator is None:
+        idle |= dict.fromkeys(("samples", "baseline"), "a run without --estimator; name one")
+        if model.latent == "gaussian":
+            idle |= dict.fromkeys(("hard", *TEMPERATURES), "a run with --latent gaussian, only with the other two")
+        return idle
+    because = f"this run, because {gradient.estimator}"
+    idle["hard"] = f"{because} decides by itself where samples are hard"
     if not has_temperature(estimator):
-        schedule = ("tau", "tau_min", "tau_rate", "tau_every")
-        idle |= dict.fromkeys(schedule, "has no temperature that a schedule could set")
+        idle |= dict.fromkeys(TEMPERATURES, f"{because} has no temperature that a schedule could set")
     if not isinstance(estimator, Reinforce):
-        idle["baseline"] = "takes no baseline, only Reinforce does"
+        idle["baseline"] = f"{because} takes no baseline, only Reinforce does"
     if estimator.multi_sample_bound:
-        idle["free_bits"] = "samples the KL, so that no variable has its own"
-    for name, reason in idle.items():
-        if name in given:
-            raise ConfigError(f"has no part in this run, because {config.estimator} {reason}; leave it out", name)
+        idle["free_bits"] = f"{because} samples the KL, so that no variable has its own"
+    return idle
 
 
-def make_estimator(config: TrainConfig, pixels: int = 1) -> Estimator:
+def make_estimator(config: AutoencoderConfig, pixels: int = 1) -> Estimator:
     """The estimator of the settings, untrained, at the temperature of the start.
 
     Args:
@@ -75,33 +93,31 @@ def make_estimator(config: TrainConfig, pixels: int = 1) -> Estimator:
         pixels: Of an image, which the network of NVIL sees.
 
     Raises:
-        ConfigError: If there is none of this name, or if it does not fit.
+        SettingError: If there is none of this name, or if it does not fit.
     """
-    assert config.estimator is not None
-    if config.estimator not in ESTIMATORS:
-        raise ConfigError(
-            f"{config.estimator} is not known; those that fit this run are {', '.join(fitting(config))}", "estimator"
-        )
-    cls: Any = ESTIMATORS[config.estimator]
+    name, seed = estimator_name(config), config.optimization.seed
+    if name not in ESTIMATORS:
+        cure = unknown_word(name, ESTIMATORS)
+        if not cure.endswith("?"):
+            cure = f"those that fit this run are {', '.join(fitting(config))}"
+        raise SettingError(f"{name} is not known; {cure}", "estimator")
+    cls: Any = ESTIMATORS[name]
     obstacle = _obstacle(cls(), config)
     if obstacle is not None:
-        raise ConfigError(
-            f"{config.estimator} {obstacle}; those that fit this run are {', '.join(fitting(config))}", "estimator"
-        )
-    options: dict[str, Any] = {} if config.samples is None else {"samples": config.samples}
-    features = make_latent(config.latent, config.variables, config.categories).features
+        raise SettingError(f"{name} {obstacle}; those that fit this run are {', '.join(fitting(config))}", "estimator")
+    options: dict[str, Any] = {} if config.gradient.samples is None else {"samples": config.gradient.samples}
     # Networks start from the run's seed, and leave the global generator as it was.
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(config.seed)
+        torch.default_generator.manual_seed(seed)
         if cls is Reinforce:
-            options["baseline"] = _baseline(config.baseline, pixels)
+            options["baseline"] = _baseline(config.gradient.baseline, pixels)
         if cls is Relax:
-            options |= {"features": features, "hidden": HIDDEN, "seed": config.seed}
+            options |= {"features": code_of(config.model).features, "hidden": HIDDEN, "seed": seed}
         try:
             estimator = cls(**options)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"does not fit {config.estimator}: {error}", "samples") from error
-    return at_temperature(estimator, config.tau)
+            raise SettingError(f"does not fit {name}: {error}", "samples") from error
+    return at_temperature(estimator, config.gradient.tau)
 
 
 def expected_cost(
@@ -112,7 +128,7 @@ def expected_cost(
     p: Distribution,
     kl_weight: float,
     generator: torch.Generator,
-) -> Float[Tensor, ""]:
+) -> tuple[Float[Tensor, ""], Tensor]:
     """E_q[-log p(x|z)] in nats, mean over the images, with the gradient of an estimator.
 
     For an estimator of a multi-sample bound, which needs the whole integrand, it is this bound, as a loss, with a
@@ -126,9 +142,14 @@ def expected_cost(
         p: The prior.
         kl_weight: Of log q - log p, in a multi-sample bound.
         generator: Source of the seed.
+
+    Returns:
+        The expectation, and the last samples that the decoder was shown, detached.
     """
+    shown: list[Tensor] = []
 
     def cost(z: Tensor) -> Tensor:
+        shown[:] = [z.detach()]
         costs = model.cost(z, x)
         if estimator.multi_sample_bound:
             costs = costs + kl_weight * (q.log_prob(z) - p.log_prob(z)).sum(-1)
@@ -136,7 +157,7 @@ def expected_cost(
 
     baseline = estimator.baseline if isinstance(estimator, Reinforce) else None
     with baseline.given(x - model.mean) if isinstance(baseline, Nvil) else nullcontext():
-        return estimator(cost, q, generator=generator).mean()
+        return estimator(cost, q, generator=generator).mean(), shown[0]
 
 
 def has_temperature(estimator: Estimator) -> bool:
@@ -157,18 +178,18 @@ def _option(estimator: Estimator) -> str | None:
     return next((name for name in ("tau", "backward_tau") if name in names), None)
 
 
-def _obstacle(estimator: Estimator, config: TrainConfig) -> str | None:
+def _obstacle(estimator: Estimator, config: AutoencoderConfig) -> str | None:
     """Why an estimator does not fit, or None."""
-    latent = make_latent(config.latent, config.variables, config.categories)
-    q: Distribution = latent.distribution(torch.zeros(1, latent.parameters))
+    model, code = config.model, code_of(config.model)
+    q: Distribution = code.distribution(torch.zeros(1, code.parameters))
     try:
         estimator.check_supported(q)
     except TypeError:
-        return f"does not take a {config.latent} code"
+        return f"does not take a {model.latent} code"
     if isinstance(estimator, Exact):
-        classes = config.categories if config.latent == "categorical" else 2
-        if classes**config.variables > estimator.limit:
-            return f"would enumerate {classes}^{config.variables} codes, more than {estimator.limit}"
+        classes = model.categories if model.latent == "categorical" else 2
+        if classes**model.variables > estimator.limit:
+            return f"would enumerate {classes}^{model.variables} codes, more than {estimator.limit}"
     return None
 
 

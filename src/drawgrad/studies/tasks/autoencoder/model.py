@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from drawgrad._typing import Float, Tensor
 from drawgrad.estimators import Estimator
-from drawgrad.studies.tasks.autoencoder.code import Latent
+from drawgrad.studies.tasks.autoencoder.code import Code
 
 __all__ = ["VAE"]
 
@@ -27,52 +27,50 @@ class VAE(nn.Module):
     first steps of training, which would learn just that.
 
     Args:
-        latent: The kind of code.
+        code: What an image is turned into.
         hidden: Units of the hidden layers.
         base_rates: Probability that a pixel is white, shape `(pixels,)`.
         learned_prior: Whether p(z) is learned; otherwise it is uniform, or the standard normal distribution.
         generator: Source of the initial weights, on the CPU, whatever device the model moves to afterwards.
-
-    Attributes:
-        estimator: Of the gradient for the code, if it is to be another than that of the code's own samples; a part of
-            the model, because some learn.
+        estimator: Of the gradient for the code; a part of the model, because some learn.
     """
 
     mean: Float[Tensor, "pixels"]
 
     def __init__(
         self,
-        latent: Latent[Any],
+        code: Code[Any],
         hidden: int,
         base_rates: Float[Tensor, "pixels"],
         learned_prior: bool,
         generator: torch.Generator,
+        estimator: Estimator,
     ) -> None:
         super().__init__()
         pixels = len(base_rates)
-        self.latent = latent
-        self.estimator: Estimator | None = None
+        self.code = code
         self.encoder = nn.Sequential(
-            _linear(pixels, hidden, generator), nn.ReLU(), _linear(hidden, latent.parameters, generator)
+            _linear(pixels, hidden, generator), nn.ReLU(), _linear(hidden, code.parameters, generator)
         )
-        self.decoder_in = _linear(latent.features, hidden, generator)
+        self.decoder_in = _linear(code.features, hidden, generator)
         self.decoder_out = _linear(hidden, pixels, generator)
         with torch.no_grad():
             self.decoder_out.bias.copy_(base_rates.clamp(RAREST, 1 - RAREST).logit())
-        self.prior_parameters = nn.Parameter(torch.zeros(latent.parameters), requires_grad=learned_prior)
+        self.prior_parameters = nn.Parameter(torch.zeros(code.parameters), requires_grad=learned_prior)
         self.register_buffer("mean", base_rates.clone())
+        self.estimator = estimator
 
     def posterior(self, x: Float[Tensor, "*batch pixels"]) -> Distribution:
         """q(z|x), batch shape `(*batch, variables)`."""
-        return self.latent.distribution(self.encoder(x - self.mean))
+        return self.code.distribution(self.encoder(x - self.mean))
 
     def prior(self) -> Distribution:
         """p(z), batch shape `(variables,)`."""
-        return self.latent.distribution(self.prior_parameters)
+        return self.code.distribution(self.prior_parameters)
 
     def decode(self, z: Tensor) -> Float[Tensor, "*batch pixels"]:
         """The log-odds that the pixels are white, for a sample of shape `(*batch, variables, *event)`."""
-        return self.decoder_out(F.relu(self.decoder_in(self.latent.flat(z))))
+        return self.decoder_out(F.relu(self.decoder_in(self.code.flat(z))))
 
     def cost(self, z: Tensor, x: Float[Tensor, "batch pixels"]) -> Float[Tensor, "*samples batch"]:
         """-log p(x|z) in nats.

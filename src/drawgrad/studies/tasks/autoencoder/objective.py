@@ -10,7 +10,7 @@ from drawgrad._typing import Float, Int, Tensor
 from drawgrad.diagnostics import Monitor
 from drawgrad.schedules import Schedule, constant, exponential, linear
 from drawgrad.studies.data.images import Images, binarize, fixed_binarization
-from drawgrad.studies.tasks.autoencoder.config import TrainConfig
+from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, GradientSettings
 from drawgrad.studies.tasks.autoencoder.evaluation import log_likelihood
 from drawgrad.studies.tasks.autoencoder.gradient import at_temperature, expected_cost, has_temperature
 from drawgrad.studies.tasks.autoencoder.model import VAE
@@ -23,21 +23,21 @@ LOOK_EVERY = 50
 """Steps between looks of the monitor."""
 
 
-def temperature_schedule(config: TrainConfig, steps: int) -> Schedule:
+def temperature_schedule(settings: GradientSettings, steps: int) -> Schedule:
     """The temperature over a run of that many steps."""
-    rate = config.tau_rate
+    rate = settings.tau_rate
     if rate is None:
-        rate = math.log(config.tau / config.tau_min) / (0.75 * steps)
-    return exponential(config.tau, rate, floor=config.tau_min, every=config.tau_every)
+        rate = math.log(settings.tau / settings.tau_min) / (0.75 * steps)
+    return exponential(settings.tau, rate, floor=settings.tau_min, every=settings.tau_every)
 
 
-def kl_weight_schedule(config: TrainConfig) -> Schedule:
+def kl_weight_schedule(settings: GradientSettings) -> Schedule:
     """The weight of the KL over the steps."""
-    return linear(0.0, 1.0, config.kl_warmup) if config.kl_warmup else constant(1.0)
+    return linear(0.0, 1.0, settings.kl_warmup) if settings.kl_warmup else constant(1.0)
 
 
 class VAETask:
-    """Maximizes E_q[log p(x|z)] - KL(q(z|x), p(z)) over relaxed samples z, or by an estimator.
+    """Maximizes E_q[log p(x|z)] - KL(q(z|x), p(z)) over samples z, by the estimator of the model.
 
     Args:
         model: The autoencoder, on the device where it is trained.
@@ -46,17 +46,14 @@ class VAETask:
         steps: The length of the run, over which the temperature falls.
     """
 
-    def __init__(self, model: VAE, images: Images, config: TrainConfig, steps: int) -> None:
+    def __init__(self, model: VAE, images: Images, config: AutoencoderConfig, steps: int) -> None:
         device = model.mean.device
         self.model = model
         self.examples = len(images.train)
-        self.tau = temperature_schedule(config, steps)
-        self.kl_weight = kl_weight_schedule(config)
-        self.hard = config.hard
-        self.free_bits = config.free_bits
-        self.has_temperature = (
-            model.latent.has_temperature if model.estimator is None else has_temperature(model.estimator)
-        )
+        self.tau = temperature_schedule(config.gradient, steps)
+        self.kl_weight = kl_weight_schedule(config.gradient)
+        self.free_bits = config.gradient.free_bits
+        self.has_temperature = has_temperature(model.estimator)
         self.monitor = Monitor(every=LOOK_EVERY)
         self._levels = images.levels
         self._train = images.train.to(device)
@@ -66,21 +63,16 @@ class VAETask:
         self, rows: Int[Tensor, "batch"], step: int, generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The negative bound of a batch, with a weighted and freed KL; the measures are of the plain bound."""
-        latent, estimator, weight = self.model.latent, self.model.estimator, self.kl_weight(step)
+        estimator, weight = at_temperature(self.model.estimator, self.tau(step)), self.kl_weight(step)
         x = binarize(self._train.index_select(0, rows), self._levels, generator)
         q, p = self.model.posterior(x), self.model.prior()
-        z = None
-        if estimator is None:
-            z = latent.sample(q, self.tau(step), self.hard, generator)
-            cost = self.model.cost(z, x).mean()
-        else:
-            cost = expected_cost(at_temperature(estimator, self.tau(step)), self.model, x, q, p, weight, generator)
-        kls = latent.kl(q, p)
+        cost, z = expected_cost(estimator, self.model, x, q, p, weight, generator)
+        kls = self.model.code.kl(q, p)
         kl = kls.mean(0)
         # Below its free nats a variable costs the same whatever it says, so that it is not pressed to say nothing.
         penalty = kl.clamp(min=self.free_bits).sum() if self.free_bits else kl.sum()
         # The cost of a multi-sample bound holds its KL already.
-        within = estimator is not None and estimator.multi_sample_bound
+        within = estimator.multi_sample_bound
         loss = cost if within else cost + weight * penalty
         with torch.no_grad():
             plain = cost - weight * kl.sum() if within else cost.detach()
@@ -102,12 +94,12 @@ class VAETask:
     def validate(self) -> dict[str, float]:
         """The bound on the validation images with one hard sample each, and the KL in closed form."""
         generator = torch.Generator(self._valid.device).manual_seed(VALID_SEED)
-        latent = self.model.latent
+        code = self.model.code
         cost = kl = 0.0
         for x in self._valid.split(2000):
             q = self.model.posterior(x)
-            codes = latent.codes(q, 1, generator)
+            codes = code.codes(q, 1, generator)
             cost -= float(log_likelihood(self.model, codes, x).sum())
-            kl += float(latent.kl(q, self.model.prior()).sum())
+            kl += float(code.kl(q, self.model.prior()).sum())
         count = len(self._valid)
         return {"elbo": -(cost + kl) / count, "cost": cost / count, "kl": kl / count}

@@ -2,70 +2,70 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from drawgrad._tables import duration, text_table, with_spread
+from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, ModelSettings
+from drawgrad.studies.tasks.autoencoder.gradient import estimator_name
+from drawgrad.studies.tasks.autoencoder.training import Results
 
-from drawgrad.studies.tasks.autoencoder.config import TrainConfig
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-__all__ = ["results_table"]
+__all__ = ["results_table", "samples_in_words"]
 
 
-def results_table(config: TrainConfig, results: dict[str, Any]) -> Table:
+def results_table(config: AutoencoderConfig, results: Results) -> str:
     """The table that ends a run.
 
     Args:
         config: The settings of the run.
-        results: The content of its `results.json`.
+        results: What came out of it.
     """
-    from rich import box
-    from rich.table import Table
-
+    model = config.model
     code = {
-        "categorical": f"{config.variables} variables with {config.categories} classes",
-        "bernoulli": f"{config.variables} binary variables",
-        "gaussian": f"{config.variables} normal variables",
-    }[config.latent]
-    table = Table(
-        title=f"{config.data}: {code}",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        caption="± standard error over the images",
-        caption_justify="left",
-    )
-    table.add_column("measure")
-    table.add_column("value", justify="right")
-    table.add_column("how", style="dim")
-    exact = "samples" if config.latent == "gaussian" else "hard samples"
-    training = "nats, at the last steps"
-    if config.estimator is not None:
-        training = f"nats, gradient by {config.estimator}"
-        training += "" if results["tau"] is None else f", temperature {results['tau']:.2f}"
-    elif results["tau"] is not None:
-        training = f"nats, {'hard' if config.hard else 'relaxed'} samples, temperature {results['tau']:.2f}"
-    seconds, steps = results["seconds"], results["steps"]
-    rows = {
-        "test bound on log p(x)": (
-            f"[bold]{results['test_bound']:.2f} ± {results['test_bound_error']:.2f}",
-            f"nats, {results['test_samples']} {exact} an image",
+        "categorical": f"{model.variables} variables with {model.categories} classes",
+        "bernoulli": f"{model.variables} binary variables",
+        "gaussian": f"{model.variables} normal variables",
+    }[model.latent]
+    training = f"nats, gradient by {estimator_name(config)}"
+    training += "" if results.tau is None else f", temperature {results.tau:.2f}"
+    one = f"nats, {samples_in_words(model, 1)} an image"
+    rows = [
+        (
+            "test bound on log p(x)",
+            with_spread(results.test_bound, results.test_bound_error),
+            f"nats, {samples_in_words(model, results.test_samples)} an image",
         ),
-        "test ELBO": (
-            f"{results['test_elbo']:.2f} ± {results['test_elbo_error']:.2f}",
-            f"nats, one {exact[:-1]} an image",
+        ("test ELBO", with_spread(results.test_elbo, results.test_elbo_error), one),
+        ("validation ELBO", f"{results.valid_elbo:.2f}", one),
+        ("training ELBO", f"{results.train_elbo:.2f}", training),
+        ("KL", f"{results.test_kl:.2f}", "nats that a code tells of its image"),
+        ("active variables", f"{results.active_variables} of {results.variables}", "tell more than 0.01 nats"),
+    ]
+    if model.latent == "categorical":
+        rows += [
+            ("classes in effect", f"{results.perplexity:.2f}", f"of {model.categories} a variable"),
+            (
+                "dead classes",
+                f"{results.dead_classes} of {results.variables * model.categories}",
+                "have less than 1 % of an equal share",
+            ),
+        ]
+    rows += [
+        (
+            "training",
+            duration(results.seconds),
+            f"{results.steps} steps of {duration(results.seconds / results.steps)}",
         ),
-        "validation ELBO": (f"{results['valid_elbo']:.2f}", f"nats, one {exact[:-1]} an image"),
-        "training ELBO": (f"{results['train_elbo']:.2f}", training),
-        "KL": (f"{results['test_kl']:.2f}", "nats that a code tells of its image"),
-        "active variables": (f"{results['active_variables']} of {results['variables']}", "tell more than 0.01 nats"),
-    }
-    if config.latent == "categorical":
-        classes = results["variables"] * config.categories
-        rows["classes in effect"] = (f"{results['perplexity']:.2f}", f"of {config.categories} a variable")
-        rows["dead classes"] = (f"{results['dead_classes']} of {classes}", "chosen for under 1 image in 1000")
-    rows["training"] = (f"{seconds:.1f} s", f"{steps} steps, {1000 * seconds / steps:.1f} ms each")
-    rows["testing"] = (f"{results['test_seconds']:.1f} s", "for the test bound")
-    for name, (value, how) in rows.items():
-        table.add_row(name, value, how)
-    return table
+        ("testing", duration(results.test_seconds), "for the test bound"),
+    ]
+    title = f"{config.data.data}: {code}; ± standard error over the images"
+    return f"{title}\n\n{text_table(('measure', 'value', 'how'), rows, align='<><')}"
+
+
+def samples_in_words(model: ModelSettings, count: int) -> str:
+    """So many exact samples of a code: hard ones, where others are soft.
+
+    Example:
+        >>> from drawgrad.studies.tasks.autoencoder.config import configure
+        >>> samples_in_words(configure().model, 1), samples_in_words(configure(latent="gaussian").model, 5)
+        ('one hard sample', '5 samples')
+    """
+    kind = "sample" if model.latent == "gaussian" else "hard sample"
+    return f"one {kind}" if count == 1 else f"{count} {kind}s"

@@ -1,12 +1,13 @@
-"""The main job: train an autoencoder with a discrete code on real images, and measure it."""
+"""Training an autoencoder and measuring what it learned."""
 
 from __future__ import annotations
 
-import json
+import math
+import os
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -14,64 +15,140 @@ from drawgrad._typing import Float, Tensor
 from drawgrad.studies.data import Images
 from drawgrad.studies.data.images import fixed_binarization
 from drawgrad.studies.files import write_atomically
-from drawgrad.studies.runs.checkpoints import Checkpoints
 from drawgrad.studies.runs.folder import RunFolder
-from drawgrad.studies.runs.journal import Journal
 from drawgrad.studies.runs.loop import Plan, Progress, fit
-from drawgrad.studies.tasks.autoencoder.code import make_latent
-from drawgrad.studies.tasks.autoencoder.config import ConfigError, TrainConfig
+from drawgrad.studies.runs.settings import SettingError, read_settings, to_json
+from drawgrad.studies.tasks.autoencoder.code import code_of
+from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig
 from drawgrad.studies.tasks.autoencoder.evaluation import code_usage, multi_sample_bound
 from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
 from drawgrad.studies.tasks.autoencoder.model import VAE
 from drawgrad.studies.tasks.autoencoder.objective import VAETask
 
-__all__ = ["TEST_SEED", "TrainedVAE", "build_model", "measure", "select_device", "train_vae"]
+__all__ = ["TEST_SEED", "Results", "TrainedVAE", "build_model", "measure", "read_results", "select_device", "train_vae"]
 
 TEST_SEED = 20161103
 """Seed of the binarization of grey test images: the same in every run, so that runs compare."""
+NUMBER = 4
+"""Bytes of a float32."""
 
 
 @dataclass(frozen=True)
 class TrainedVAE:
     """A finished training: the model and how it went."""
 
-    config: TrainConfig
+    config: AutoencoderConfig
     model: VAE
     progress: Progress
     test: Float[Tensor, "images pixels"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What came out: bounds and the KL in nats, means over the images; times in seconds.
+
+    Args:
+        test_bound: The bound on log p(x) with `test_samples` samples an image, on the test images.
+        test_bound_error: Its standard error over the images.
+        test_samples: Samples an image.
+        test_elbo: The same with one sample.
+        test_elbo_error: Its standard error.
+        valid_elbo: The ELBO on the validation images.
+        train_elbo: The ELBO of the last training steps, with the samples that the decoder was trained with.
+        test_kl: What a code tells of its image.
+        active_variables: Variables that tell more than 0.01 nats.
+        variables: All variables.
+        perplexity: Classes in effect, of a variable; None for a Gaussian code.
+        dead_classes: Classes, over all variables, that are hardly ever chosen; None for a Gaussian code.
+        tau: The temperature at the end, if there is one.
+        steps: Steps of the training.
+        epochs: Passes over the images.
+        seconds: Time of the training.
+        test_seconds: Time of the test bound.
+    """
+
+    test_bound: float
+    test_bound_error: float
+    test_samples: int
+    test_elbo: float
+    test_elbo_error: float
+    valid_elbo: float
+    train_elbo: float
+    test_kl: float
+    active_variables: int
+    variables: int
+    perplexity: float | None
+    dead_classes: int | None
+    tau: float | None
+    steps: int
+    epochs: int
+    seconds: float
+    test_seconds: float
 
 
 def select_device(name: str) -> torch.device:
     """The torch device of that name.
 
     Raises:
-        ConfigError: If there is no such device here.
+        SettingError: If there is no such device here, or one that does not compute.
     """
     try:
         device = torch.device(name)
-        # Whatever torch calls a device may still be absent: only using it tells.
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        # Whatever torch calls a device may still be absent, or hold no numbers: only using it tells.
+        torch.zeros(1, device=device).item()
+        torch.Generator(device)
+    # Each kind of device has errors of its own.
+    except Exception as error:
         available = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-        raise ConfigError(
+        raise SettingError(
             f"{name} is not available on this machine, which has {', '.join(available)}; choose one of these", "device"
         ) from error
     return device
 
 
-def build_model(config: TrainConfig, images: Images) -> VAE:
-    """The untrained model that settings describe, on the CPU: the same for the same seed."""
-    latent = make_latent(config.latent, config.variables, config.categories)
-    generator = torch.Generator().manual_seed(config.seed)
-    rates = images.base_rates()
-    model = VAE(latent, config.hidden, rates, config.prior == "learned", generator)
-    if config.estimator is not None:
-        model.estimator = make_estimator(config, len(rates))
-    return model
+def build_model(config: AutoencoderConfig, images: Images) -> VAE:
+    """The untrained model that settings describe, on the CPU: the same for the same seed.
+
+    Raises:
+        SettingError: If it is larger than the memory.
+    """
+    _check_memory(config, images)
+    generator = torch.Generator().manual_seed(config.optimization.seed)
+    learned = config.model.prior == "learned"
+    estimator = make_estimator(config, images.pixels)
+    return VAE(code_of(config.model), config.model.hidden, images.base_rates(), learned, generator, estimator)
+
+
+def _check_memory(config: AutoencoderConfig, images: Images) -> None:
+    """Refuse what cannot fit, before a system that promises memory it does not have ends the process."""
+    code, hidden, pixels = code_of(config.model), config.model.hidden, images.pixels
+    weights = (pixels + code.parameters) * hidden + (code.features + pixels) * hidden
+    # Each weight has a gradient and two moments; each number of a sample is there at least forward and backward.
+    rows = min(config.data.batch_size, len(images.train)) * (config.gradient.samples or 1)
+    needed = NUMBER * (4 * weights + 2 * rows * (code.features + hidden + pixels))
+    there = _memory(torch.device(config.machine.device))
+    if needed > there:
+        raise SettingError(
+            f"these settings need {_size(needed)} of memory at least, but there are {_size(there)}; lower --hidden, "
+            "--variables, --categories, --batch-size or --samples"
+        )
+
+
+def _memory(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # No such question on Windows.
+        return math.inf
+
+
+def _size(count: float) -> str:
+    return f"{count / 2**30:,.1f} GiB"
 
 
 def train_vae(
-    config: TrainConfig,
+    config: AutoencoderConfig,
     images: Images,
     folder: RunFolder,
     *,
@@ -81,7 +158,8 @@ def train_vae(
     """Train, or continue from the newest checkpoint in the folder.
 
     Args:
-        config: The settings; `threads` is the caller's to set, because torch keeps it for the whole process.
+        config: The settings, as the folder has them; `threads` is the caller's to set, because torch keeps it for the
+            whole process.
         images: The data that they name.
         folder: Where the run lives.
         listener: Told of every step.
@@ -93,19 +171,21 @@ def train_vae(
     Raises:
         Interrupted: If `stop` said so; the last step is saved.
         NotFinite: If the loss is infinite or NaN.
-        CheckpointError: If there are checkpoints, but none can be read.
-        ConfigError: If the device does not exist.
+        CheckpointError: If there are checkpoints, but none serves.
+        SettingError: If the device does not exist, or the model does not fit into its memory.
+        OSError: If the folder cannot be written.
     """
-    device = select_device(config.device)
+    device = select_device(config.machine.device)
     model = build_model(config, images).to(device)
-    plan = Plan(config.epochs, config.batch_size, config.seed, config.checkpoint_every)
+    seed = config.optimization.seed
+    plan = Plan(config.optimization.epochs, config.data.batch_size, seed, config.measurement.checkpoint_every)
     progress = fit(
         VAETask(model, images, config, plan.steps(len(images.train))),
         _optimizer(config, model),
         plan,
-        torch.Generator(device).manual_seed(config.seed),
-        Checkpoints(folder.checkpoints),
-        lambda step: Journal(folder.metrics, folder.events, step),
+        torch.Generator(device).manual_seed(seed),
+        folder.saved(config),
+        folder.journal,
         listener=listener,
         stop=stop,
     )
@@ -113,20 +193,21 @@ def train_vae(
     return TrainedVAE(config, model, progress, test)
 
 
-def _optimizer(config: TrainConfig, model: VAE) -> torch.optim.Optimizer:
+def _optimizer(config: AutoencoderConfig, model: VAE) -> torch.optim.Optimizer:
+    settings = config.optimization
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    match config.optimizer:
+    match settings.optimizer:
         case "adam":
-            return torch.optim.Adam(trained, lr=config.lr, fused=True)
+            return torch.optim.Adam(trained, lr=settings.lr, fused=True)
         case "sgd":
-            return torch.optim.SGD(trained, lr=config.lr, momentum=config.momentum, fused=True)
+            return torch.optim.SGD(trained, lr=settings.lr, momentum=settings.momentum, fused=True)
         case _:
-            raise AssertionError(config.optimizer)
+            raise AssertionError(settings.optimizer)
 
 
 def measure(
     trained: TrainedVAE, folder: RunFolder, *, listener: Callable[[int], None] = lambda images: None
-) -> dict[str, Any]:
+) -> Results:
     """Measure a trained model on the test images, and write `results.json`.
 
     Args:
@@ -135,32 +216,46 @@ def measure(
         listener: Told the number of images that are done.
 
     Returns:
-        The results, all of them numbers in nats, seconds or counts.
+        The results.
+
+    Raises:
+        OSError: If they cannot be written.
     """
     config, model, progress = trained.config, trained.model, trained.progress
     generator = torch.Generator(trained.test.device).manual_seed(TEST_SEED)
     begin = time.perf_counter()
-    bound = multi_sample_bound(model, trained.test, config.test_samples, generator, listener)
+    bound = multi_sample_bound(model, trained.test, config.measurement.test_samples, generator, listener)
     test_seconds = time.perf_counter() - begin
     usage = code_usage(model, trained.test)
-    results = {
-        "test_bound": bound.nats,
-        "test_bound_error": bound.error,
-        "test_samples": bound.samples,
-        "test_elbo": bound.elbo,
-        "test_elbo_error": bound.elbo_error,
-        "valid_elbo": progress.latest["valid/elbo"],
-        "train_elbo": progress.latest["train/elbo"],
-        "test_kl": usage.kl,
-        "active_variables": usage.active,
-        "variables": config.variables,
-        "perplexity": usage.perplexity,
-        "dead_classes": usage.dead,
-        "tau": progress.latest.get("train/tau"),
-        "steps": progress.steps,
-        "epochs": config.epochs,
-        "seconds": progress.seconds,
-        "test_seconds": test_seconds,
-    }
-    write_atomically(folder.results, json.dumps(results, indent=2) + "\n")
+    results = Results(
+        test_bound=bound.nats,
+        test_bound_error=bound.error,
+        test_samples=bound.samples,
+        test_elbo=bound.elbo,
+        test_elbo_error=bound.elbo_error,
+        valid_elbo=progress.latest["valid/elbo"],
+        train_elbo=progress.latest["train/elbo"],
+        test_kl=usage.kl,
+        active_variables=usage.active,
+        variables=config.model.variables,
+        perplexity=usage.perplexity,
+        dead_classes=usage.dead,
+        tau=progress.latest.get("train/tau"),
+        steps=progress.steps,
+        epochs=config.optimization.epochs,
+        seconds=progress.seconds,
+        test_seconds=test_seconds,
+    )
+    write_atomically(folder.results, to_json(results))
     return results
+
+
+def read_results(folder: RunFolder) -> Results | None:
+    """The results that :func:`measure` wrote; None if there are none, or, with a warning, if they are damaged."""
+    if not folder.results.exists():
+        return None
+    try:
+        return read_settings(Results, folder.results)
+    except SettingError:
+        warnings.warn(f"{folder.results} is damaged; the model is measured again", RuntimeWarning, stacklevel=2)
+        return None
