@@ -5,19 +5,18 @@ from __future__ import annotations
 import itertools
 import os
 import shlex
-import signal
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from drawgrad.cli.options import GroupedCommand, GroupedOption, settings_options
-from drawgrad.cli.wording import UserError
+from drawgrad.cli.process import stop_when_interrupted, when_interrupted
+from drawgrad.cli.wording import UserError, of_memory, of_system
 from drawgrad.studies.runs.settings import SettingError, option_name
 from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, configure, refuse_idle
 
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from drawgrad.studies.runs.folder import RunFolder
 
 __all__ = ["train"]
+
+SIZES = "--hidden, --variables, --categories, --batch-size, --samples or --test-samples"
 
 
 @click.command(cls=GroupedCommand)
@@ -55,42 +56,32 @@ def train(*, out: str | None, resume: bool, **settings: Any) -> None:
     from drawgrad.studies.runs.folder import RunFolder, RunFolderError
     from drawgrad.studies.runs.loop import Interrupted, NotFinite
 
-    folder = None
-    try:
-        given = {name: value for name, value in settings.items() if value is not None}
-        config = configure(**given)
-        if resume and out is None:
-            raise UserError("train", "--resume needs the folder of the run; give it with --out")
-        if out is not None and not out.strip():
-            raise UserError("train", "--out is empty; name a folder, or leave it out for a new one in runs/")
-        folder = RunFolder(_new_folder(config) if out is None else Path(out))
-        _run(config, folder, resume, set(given))
-    except SettingError as error:
-        name = f"{option_name(error.setting)} " if error.setting else ""
-        raise UserError("train", name + error.message) from error
-    except (DataError, RunFolderError, CheckpointError) as error:
-        raise UserError("train", str(error)) from error
-    except NotFinite as error:
-        raise UserError("train", f"{error}, and start again, in the same folder if you like", code=1) from error
-    except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        raise UserError("train", f"{what}{_cure(folder, 'when that is mended')}", code=1) from error
-    except Interrupted as error:
-        raise UserError("train", f"{error}{_cure(folder)}", code=130) from error
-    except KeyboardInterrupt as error:
-        raise UserError("train", f"interrupted{_cure(folder)}", code=130) from error
-    except (MemoryError, RuntimeError) as error:
-        if not _is_of_memory(error):
-            raise
-        sizes = "--hidden, --variables, --categories, --batch-size, --samples or --test-samples"
-        raise UserError("train", f"there is not enough memory; start again with lower {sizes}", code=1) from error
-
-
-def _is_of_memory(error: Exception) -> bool:
-    import torch
-
-    # torch has no error of its own for the memory of a CPU.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+    folder: RunFolder | None = None
+    with when_interrupted("train", lambda: f"interrupted{_cure(folder)}"):
+        try:
+            given = {name: value for name, value in settings.items() if value is not None}
+            config = configure(**given)
+            if resume and out is None:
+                raise UserError("train", "--resume needs the folder of the run; give it with --out")
+            if out is not None and not out.strip():
+                raise UserError("train", "--out is empty; name a folder, or leave it out for a new one in runs/")
+            folder = RunFolder(_new_folder(config) if out is None else Path(out))
+            _run(config, folder, resume, set(given))
+        except SettingError as error:
+            name = f"{option_name(error.setting)} " if error.setting else ""
+            raise UserError("train", name + error.message) from error
+        except (DataError, RunFolderError, CheckpointError) as error:
+            raise UserError("train", str(error)) from error
+        except NotFinite as error:
+            raise UserError("train", f"{error}, and start again, in the same folder if you like", code=1) from error
+        except Interrupted as error:
+            raise UserError("train", f"{error}{_cure(folder)}", code=130) from error
+        except OSError as error:
+            raise UserError("train", f"{of_system(error)}{_cure(folder, 'then ')}", code=1) from error
+        except (MemoryError, RuntimeError) as error:
+            if not of_memory(error):
+                raise
+            raise UserError("train", f"there is not enough memory; lower {SIZES}, and start again", code=1) from error
 
 
 def _new_folder(config: AutoencoderConfig) -> Path:
@@ -103,7 +94,6 @@ def _cure(folder: RunFolder | None, when: str = "") -> str:
     """How to go on with a run that stopped, if it had begun."""
     if folder is None or not os.path.exists(folder.config):
         return ""
-    when = f"{when}, " if when else ""
     return f"; {when}continue with: drawgrad train --resume --out {shlex.quote(str(folder.root))}"
 
 
@@ -135,7 +125,7 @@ def _run(config: AutoencoderConfig, folder: RunFolder, resume: bool, given: set[
             if starts and resume:
                 click.echo(f"There is no run in {folder.root} yet: it starts there.")
             with Display(console) as display:
-                with _threads(config.machine.threads), _stop_on_signal() as stop:
+                with _threads(config.machine.threads), stop_when_interrupted() as stop:
                     try:
                         trained = train_vae(config, images, folder, listener=display.step, stop=stop)
                     except NotFinite as error:
@@ -157,23 +147,6 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[Any]:
-    """A function that tells whether Ctrl-C was pressed. Pressed again, it interrupts at once."""
-    pressed = False
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal pressed
-        pressed = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -7,15 +7,24 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from drawgrad.studies.tasks.autoencoder import evaluation
 from drawgrad.studies.tasks.autoencoder.code import BernoulliCode, CategoricalCode, GaussianCode
-from drawgrad.studies.tasks.autoencoder.evaluation import code_usage, log_likelihood, log_weights, multi_sample_bound
+from drawgrad.studies.tasks.autoencoder.evaluation import (
+    code_usage,
+    draw_codes,
+    log_likelihood,
+    log_ratio,
+    log_weights,
+    multi_sample_bound,
+    state_probs,
+)
 from tests.statistics import assert_mean
 from tests.studies.tasks.autoencoder.small import small_vae
-from tests.studies.tasks.autoencoder.test_code import as_samples
 
 DISCRETE = [CategoricalCode(3, 3), BernoulliCode(4)]
+KINDS = [*DISCRETE, GaussianCode(3)]
 
 
 @pytest.fixture
@@ -23,34 +32,71 @@ def x(generator):
     return torch.randint(2, (5, 4), generator=generator).double()
 
 
-def all_codes(code) -> torch.Tensor:
-    """Every code there is, `(codes, variables)`."""
+def as_samples(code, codes: torch.Tensor) -> torch.Tensor:
+    """Codes in the form of samples, `(samples, images, variables, *event)`."""
+    return F.one_hot(codes, code.categories).double() if isinstance(code, CategoricalCode) else codes.double()
+
+
+def all_samples(code) -> torch.Tensor:
+    """Every code there is, `(codes, variables, *event)`."""
     classes = code.categories if isinstance(code, CategoricalCode) else 2
-    codes = torch.tensor(list(itertools.product(range(classes), repeat=code.variables)))
-    return codes if isinstance(code, CategoricalCode) else codes.double()
+    return as_samples(code, torch.tensor(list(itertools.product(range(classes), repeat=code.variables))))
 
 
 @torch.no_grad()
 def exact_log_likelihood(model, x) -> torch.Tensor:
-    z = as_samples(model.code, all_codes(model.code))
+    z = all_samples(model.code)
     joint = model.prior().log_prob(z).sum(-1, keepdim=True) - model.cost(
         z.unsqueeze(1).expand(-1, len(x), *z.shape[1:]), x
     )
     return joint.logsumexp(0)
 
 
-@pytest.mark.parametrize("code", [*DISCRETE, GaussianCode(3)], ids=lambda code: type(code).__name__)
+@pytest.mark.parametrize("code", KINDS, ids=lambda code: type(code).__name__)
 def test_the_fast_log_likelihood_is_minus_the_cost(code, x, generator):
     model = small_vae(code)
-    codes = code.codes(model.posterior(x), 6, generator)
-    slow = -model.cost(as_samples(code, codes).transpose(0, 1), x).T
+    codes = draw_codes(model.posterior(x), 6, generator)
+    slow = -model.cost(as_samples(code, codes), x)
+    assert slow.shape == (6, 5)
     assert torch.allclose(log_likelihood(model, codes, x), slow, atol=1e-10)
+
+
+@pytest.mark.parametrize("code", KINDS, ids=lambda code: type(code).__name__)
+def test_codes_follow_the_posterior(code, x, generator):
+    q = small_vae(code).posterior(x)
+    samples = as_samples(code, draw_codes(q, 50_000, generator))
+    # In units of the standard deviation, which a Gaussian code can have any.
+    scale = q.stddev.clamp(min=0.1)
+    assert_mean((samples - q.mean) / scale, 0.0, resolution=0.05)
+    with pytest.raises(AssertionError):
+        assert_mean((samples - q.mean.flip(0)) / scale, 0.0, resolution=0.05)
+
+
+@pytest.mark.parametrize("code", KINDS, ids=lambda code: type(code).__name__)
+def test_the_log_ratio_is_that_of_torchs_log_probs(code, x, generator):
+    model = small_vae(code)
+    q, p = model.posterior(x), model.prior()
+    codes = draw_codes(q, 6, generator)
+    z = as_samples(code, codes)
+    slow = (p.log_prob(z) - q.log_prob(z)).sum(-1)
+    assert torch.allclose(log_ratio(codes, q, p), slow, atol=1e-10)
+
+
+@pytest.mark.parametrize("code", KINDS, ids=lambda code: type(code).__name__)
+def test_the_states_have_probabilities_where_they_can_be_counted(code, x):
+    q = small_vae(code).posterior(x)
+    probs = state_probs(q)
+    if isinstance(code, GaussianCode):
+        assert probs is None
+    else:
+        of_states = q.probs if isinstance(code, CategoricalCode) else torch.stack([1 - q.probs, q.probs], -1)
+        assert torch.allclose(probs, of_states)
 
 
 @pytest.mark.parametrize("code", DISCRETE, ids=lambda code: type(code).__name__)
 def test_importance_weights_average_to_the_likelihood(code, x, generator):
     model = small_vae(code)
-    weights = log_weights(model, x, 400_000, generator).T
+    weights = log_weights(model, x, 400_000, generator)
     ratio = (weights - exact_log_likelihood(model, x)).exp()
     assert_mean(ratio, 1.0, resolution=0.1)
 
@@ -58,8 +104,8 @@ def test_importance_weights_average_to_the_likelihood(code, x, generator):
 def test_the_check_of_the_weights_notices_a_forgotten_prior(x, generator):
     model = small_vae(CategoricalCode(3, 3))
     q = model.posterior(x)
-    codes = model.code.codes(q, 400_000, generator)
-    weights = log_likelihood(model, codes, x).T
+    codes = draw_codes(q, 400_000, generator)
+    weights = log_likelihood(model, codes, x)
     with pytest.raises(AssertionError):
         assert_mean((weights - exact_log_likelihood(model, x)).exp(), 1.0, resolution=0.1)
 
@@ -67,12 +113,12 @@ def test_the_check_of_the_weights_notices_a_forgotten_prior(x, generator):
 @pytest.mark.parametrize("code", DISCRETE, ids=lambda code: type(code).__name__)
 def test_logarithms_of_weights_average_to_the_elbo(code, x, generator):
     model = small_vae(code)
-    z = as_samples(code, all_codes(code)).unsqueeze(1)
+    z = all_samples(code).unsqueeze(1)
     q = model.posterior(x)
     probabilities = q.log_prob(z).sum(-1).exp()
     cost = model.cost(z.expand(-1, len(x), *z.shape[2:]), x)
     elbo = -(probabilities * cost).sum(0) - code.kl(q, model.prior()).sum(-1)
-    assert_mean(log_weights(model, x, 100_000, generator).T, elbo, resolution=0.05)
+    assert_mean(log_weights(model, x, 100_000, generator), elbo, resolution=0.05)
 
 
 @torch.no_grad()
@@ -80,11 +126,11 @@ def test_the_bound_is_the_mean_of_log_mean_weights(x):
     model, samples = small_vae(CategoricalCode(3, 3)), 70
     weights = log_weights(model, x, samples, torch.Generator().manual_seed(1))
     bound = multi_sample_bound(model, x, samples, torch.Generator().manual_seed(1))
-    bounds = weights.exp().mean(1).log()
+    bounds = weights.exp().mean(0).log()
     assert bound.nats == pytest.approx(float(bounds.mean()), rel=1e-12)
     assert bound.error == pytest.approx(float(bounds.std()) / math.sqrt(5), rel=1e-12)
     assert bound.elbo == pytest.approx(float(weights.mean()), rel=1e-12)
-    assert bound.elbo_error == pytest.approx(float(weights.mean(1).std()) / math.sqrt(5), rel=1e-12)
+    assert bound.elbo_error == pytest.approx(float(weights.mean(0).std()) / math.sqrt(5), rel=1e-12)
     assert bound.elbo < bound.nats
 
 

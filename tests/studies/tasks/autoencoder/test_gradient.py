@@ -9,13 +9,7 @@ from torch import nn
 from drawgrad.estimators import ESTIMATORS, Estimator, MovingAverage, NoBaseline, Nvil, Reinforce
 from drawgrad.studies.runs.settings import SettingError
 from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, configure, refuse_idle
-from drawgrad.studies.tasks.autoencoder.gradient import (
-    at_temperature,
-    fitting,
-    has_temperature,
-    idle_settings,
-    make_estimator,
-)
+from drawgrad.studies.tasks.autoencoder.gradient import fitting, idle_settings, make_estimator
 from drawgrad.studies.tasks.autoencoder.objective import VAETask
 from drawgrad.studies.tasks.autoencoder.training import build_model
 from tests.statistics import assert_mean
@@ -112,13 +106,11 @@ class TestMaking:
         assert "tau" not in task_of("StraightThrough").settings(0)
         assert "tau" not in task_of("Rebar").settings(0)
 
-    def test_sets_a_temperature_where_there_is_one(self):
-        for name in ("GumbelSoftmax", "DecoupledSTGumbelSoftmax", "ReinMax", "SlopeAnnealedStraightThrough"):
-            estimator = at_temperature(ESTIMATORS[name](), 0.25)
-            assert has_temperature(estimator)
-            assert 0.25 in vars(estimator).values()
-        plain = ESTIMATORS["StraightThrough"]()
-        assert at_temperature(plain, 0.25) is plain
+    def test_is_the_one_that_the_settings_imply(self):
+        names = {(None, "categorical", False): "GumbelSoftmax", (None, "bernoulli", True): "STGumbelSoftmax",
+                 (None, "gaussian", False): "Pathwise", ("ReinMax", "categorical", False): "ReinMax"}  # fmt: skip
+        for (given, latent, hard), name in names.items():
+            assert type(make_estimator(config_of(given, latent, hard=hard))).__name__ == name
 
     @pytest.mark.parametrize(
         ("baseline", "kind"),

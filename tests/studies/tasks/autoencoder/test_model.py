@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from drawgrad.estimators import Reinforce
+from drawgrad.estimators import GumbelSoftmax, Reinforce
 from drawgrad.studies.tasks.autoencoder.code import BernoulliCode, CategoricalCode, GaussianCode
 from drawgrad.studies.tasks.autoencoder.model import VAE
 from tests.studies.tasks.autoencoder.small import small_vae
@@ -15,7 +15,7 @@ def test_the_cost_is_minus_the_log_likelihood_of_bernoulli_pixels(generator):
     model = small_vae(CategoricalCode(2, 3))
     x = torch.randint(2, (7, 4), generator=generator).double()
     q = model.posterior(x)
-    z = model.code.sample(q, 0.5, False, generator)
+    z = GumbelSoftmax(tau=0.5).rsample(q, generator=generator)[0]
     pixels = torch.distributions.Bernoulli(logits=model.decode(z))
     assert torch.allclose(model.cost(z, x), -pixels.log_prob(x).sum(-1))
 

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from drawgrad.studies.data.images import fixed_binarization
 from drawgrad.studies.tasks.autoencoder.config import configure
+from drawgrad.studies.tasks.autoencoder.evaluation import draw_codes
 from drawgrad.studies.tasks.autoencoder.objective import VALID_SEED, VAETask, kl_weight_schedule, temperature_schedule
 from drawgrad.studies.tasks.autoencoder.training import build_model
 from tests.statistics import assert_mean
@@ -100,8 +101,8 @@ def test_the_validation_is_the_bound_of_one_hard_sample_an_image():
     x = fixed_binarization(images.valid, images.levels, VALID_SEED)
     generator = torch.Generator().manual_seed(VALID_SEED)
     q = model.posterior(x)
-    codes = torch.cat([model.code.codes(model.posterior(block), 1, generator) for block in x.split(2000)])
-    z = F.one_hot(codes[:, 0], 4).float()
+    codes = torch.cat([draw_codes(model.posterior(block), 1, generator)[0] for block in x.split(2000)])
+    z = F.one_hot(codes, 4).float()
     assert measured["cost"] == pytest.approx(model.cost(z, x).mean().item(), rel=1e-5)
     assert measured["kl"] == pytest.approx(model.code.kl(q, model.prior()).sum(-1).mean().item(), rel=1e-5)
     assert measured["elbo"] == pytest.approx(-measured["cost"] - measured["kl"])

@@ -5,14 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch.distributions import Distribution
 from torch.nn import functional as F
 
 from drawgrad._typing import Float, Tensor
+from drawgrad.functional import draw_seed
 from drawgrad.studies.tasks.autoencoder.model import VAE
+from drawgrad.variables import variables_of
 
-__all__ = ["Bound", "CodeUsage", "code_usage", "log_likelihood", "log_weights", "multi_sample_bound"]
+__all__ = [
+    "Bound",
+    "CodeUsage",
+    "code_usage",
+    "draw_codes",
+    "log_likelihood",
+    "log_ratio",
+    "log_weights",
+    "multi_sample_bound",
+    "state_probs",
+]
 
 ROWS = {"cpu": 4000}
 """Samples that are decoded together: on a CPU few enough for their pixels to stay in its caches."""
@@ -49,7 +63,7 @@ class CodeUsage:
         active: Variables that carry more than 0.01 nats each.
         perplexity: Effective number of classes of a variable, exp of the entropy of the posterior averaged over the
             images; a mean over the variables. None for a Gaussian code.
-        dead: Classes, over all variables, that the averaged posterior gives less than 0.001. None for a Gaussian code.
+        dead: Dead classes, over all variables, of the averaged posterior. None for a Gaussian code.
     """
 
     kl: float
@@ -63,13 +77,24 @@ def code_usage(model: VAE, x: Float[Tensor, "images pixels"]) -> CodeUsage:
     """How the code is used on binary images."""
     q = model.posterior(x)
     kl = model.code.kl(q, model.prior()).mean(0)
-    classes = model.code.class_probabilities(q)
+    probs = state_probs(q)
     perplexity = dead = None
-    if classes is not None:
-        average = classes.mean(0)
+    if probs is not None:
+        average = probs.mean(0)
         perplexity = float(torch.special.entr(average).sum(-1).exp().mean())
         dead = int((average < DEAD).sum())
     return CodeUsage(float(kl.sum()), int((kl > ACTIVE).sum()), perplexity, dead)
+
+
+def state_probs(q: Distribution) -> Float[Tensor, "*batch states"] | None:
+    """The probabilities of the states of every variable, or None if they cannot be counted."""
+    variable: Any = variables_of(q)
+    return None if variable.states is None else variable.log_probs().exp()
+
+
+def draw_codes(q: Distribution, samples: int, generator: torch.Generator) -> Tensor:
+    """Exact samples of codes in compact form, shape `(samples, images, variables)`."""
+    return variables_of(q).expand(samples).draw(draw_seed(generator=generator))
 
 
 @torch.no_grad()
@@ -99,9 +124,9 @@ def multi_sample_bound(
     bounds, singles, done = [], [], 0
     for block in x.split(max(1, rows // samples)):
         counts = [min(rows, samples - begin) for begin in range(0, samples, rows)]
-        weights = torch.cat([log_weights(model, block, count, generator) for count in counts], dim=1).double()
-        bounds.append(weights.logsumexp(1) - math.log(samples))
-        singles.append(weights.mean(1))
+        weights = torch.cat([log_weights(model, block, count, generator) for count in counts]).double()
+        bounds.append(weights.logsumexp(0) - math.log(samples))
+        singles.append(weights.mean(0))
         done += len(block)
         listener(done)
     bound, single = torch.cat(bounds), torch.cat(singles)
@@ -110,23 +135,35 @@ def multi_sample_bound(
 
 def log_weights(
     model: VAE, x: Float[Tensor, "images pixels"], samples: int, generator: torch.Generator
-) -> Float[Tensor, "images samples"]:
+) -> Float[Tensor, "samples images"]:
     """The log-weights log p(x|z) + log p(z) - log q(z|x) of samples z from q(z|x)."""
     q = model.posterior(x)
-    codes = model.code.codes(q, samples, generator)
-    return log_likelihood(model, codes, x) + model.code.log_ratio(codes, q, model.prior())
+    codes = draw_codes(q, samples, generator)
+    return log_likelihood(model, codes, x) + log_ratio(codes, q, model.prior())
 
 
-def log_likelihood(model: VAE, codes: Tensor, x: Float[Tensor, "images pixels"]) -> Float[Tensor, "images samples"]:
-    """The log-likelihood log p(x|z) of codes z, shape `(images, samples, variables)`.
+def log_likelihood(model: VAE, codes: Tensor, x: Float[Tensor, "images pixels"]) -> Float[Tensor, "samples images"]:
+    """The log-likelihood log p(x|z) of codes z, shape `(samples, images, variables)`.
 
     The same as `-model.cost`, a few times faster: with log-odds o = W h + b, log p(x|z) = x.o - sum softplus(o), and
     the samples of an image share x W and x b.
     """
     inner, outer = model.decoder_in, model.decoder_out
     hidden = model.code.first_layer(codes, inner.weight, inner.bias).relu_()
-    agreement = hidden @ (x @ outer.weight).unsqueeze(-1) + (x @ outer.bias).view(-1, 1, 1)
-    return agreement.squeeze(-1) - F.softplus(F.linear(hidden, outer.weight, outer.bias)).sum(-1)
+    agreement = torch.einsum("sih,ih->si", hidden, x @ outer.weight) + x @ outer.bias
+    return agreement - F.softplus(F.linear(hidden, outer.weight, outer.bias)).sum(-1)
+
+
+def log_ratio(codes: Tensor, q: Distribution, p: Distribution) -> Float[Tensor, "samples images"]:
+    """`log p(z) - log q(z|x)` of codes z, summed over the variables."""
+    of_q: Any = variables_of(q)
+    of_p: Any = variables_of(p)
+    if of_q.states is None:
+        return (of_p.log_prob(codes) - of_q.log_prob(codes)).sum(-1)
+    # A ratio for each state of each image, instead of one for each of many samples.
+    ratios = of_p.log_probs() - of_q.log_probs()
+    numbers = of_q.number(codes)[..., None]
+    return ratios.expand(len(codes), *ratios.shape).gather(-1, numbers).flatten(2).sum(-1)
 
 
 def _mean_and_error(values: Float[Tensor, "images"]) -> tuple[float, float]:

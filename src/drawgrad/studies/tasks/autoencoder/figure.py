@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.distributions import Distribution
 
 from drawgrad._tables import with_spread
 from drawgrad._typing import Float, Tensor
+from drawgrad.functional import draw_seed
 from drawgrad.studies.data import Images
 from drawgrad.studies.files import write_atomically
 from drawgrad.studies.runs.journal import read_metrics
+from drawgrad.studies.tasks.autoencoder.evaluation import state_probs
 from drawgrad.studies.tasks.autoencoder.report import samples_in_words
 from drawgrad.studies.tasks.autoencoder.training import Results, TrainedVAE
+from drawgrad.variables import variables_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,7 +134,7 @@ def _reconstructions(page: _Page, trained: TrainedVAE, images: Images) -> None:
     chosen = torch.linspace(0, len(trained.test) - 1, 10 if grey else 20).long()
     x = trained.test[chosen.to(trained.test.device)]
     generator = torch.Generator(x.device).manual_seed(DRAW_SEED)
-    z = trained.model.code.sample(trained.model.posterior(x), 1.0, True, generator)
+    z = _exact(trained.model.posterior(x), generator)
     decoded = trained.model.decode(z).sigmoid()
     if grey:
         rows = [("image", images.test[chosen] / images.levels), ("binarized", x), ("decoded", decoded)]
@@ -143,12 +147,18 @@ def _reconstructions(page: _Page, trained: TrainedVAE, images: Images) -> None:
         page.picture(1.05, y, 6.4, 0.93 * side, _tiles(pictures, images, 10))
 
 
+def _exact(q: Distribution, generator: torch.Generator) -> Tensor:
+    """Exact samples."""
+    variable = variables_of(q)
+    return variable.sample_of(variable.draw(draw_seed(generator=generator)))
+
+
 def _samples(page: _Page, trained: TrainedVAE, images: Images) -> None:
     page.panel(7.9, 1.15, "Samples from the prior", "what the decoder makes of random codes")
     model, columns, rows = trained.model, 8, 4
     parameters = model.prior_parameters.expand(rows * columns, -1)
     generator = torch.Generator(parameters.device).manual_seed(DRAW_SEED)
-    z = model.code.sample(model.code.distribution(parameters), 1.0, True, generator)
+    z = _exact(model.code.distribution(parameters), generator)
     page.picture(7.9, 1.55, 4.7, 2.45, _tiles(model.decode(z).sigmoid(), images, columns))
 
 
@@ -220,7 +230,7 @@ def _heat() -> Any:
 
 def _usage(page: _Page, trained: TrainedVAE, results: Results) -> None:
     q = trained.model.posterior(trained.test)
-    classes = trained.model.code.class_probabilities(q)
+    classes = state_probs(q)
     x, y, width, height = 5.65, 5.0, 2.1, 3.2
     if classes is None:
         page.panel(x, 4.55, "Usage of the variables", f"{results.active_variables} of {results.variables} are active")
@@ -248,7 +258,7 @@ def _draws(page: _Page, trained: TrainedVAE, images: Images) -> None:
     model = trained.model
     x = trained.test[len(trained.test) // 2].unsqueeze(0)
     q = model.posterior(x)
-    classes = model.code.class_probabilities(q)
+    classes = state_probs(q)
     left, top, width, height = 8.4, 5.2, 0.97, 2.0
     if classes is None:
         page.panel(left, 4.55, "One posterior", "mean and standard deviation of every variable, for one test image")
@@ -271,8 +281,10 @@ def _draws(page: _Page, trained: TrainedVAE, images: Images) -> None:
     )
     posterior = classes[0] if trained.config.model.latent == "categorical" else classes[0, :, 1]
     columns = [("posterior", posterior, x)]
+    variable: Any = variables_of(q)
+    seed = draw_seed(generator=torch.Generator(x.device).manual_seed(DRAW_SEED))
     for tau in TEMPERATURES:
-        z = model.code.sample(q, tau, False, torch.Generator(x.device).manual_seed(DRAW_SEED))
+        z = variable.relax(tau, False, seed)
         columns.append((f"τ = {tau:g}", z[0], model.decode(z).sigmoid()))
     for index, (name, code, picture) in enumerate(columns):
         place = left + index * (width + 0.12)

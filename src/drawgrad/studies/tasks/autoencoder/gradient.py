@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import nullcontext
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,13 +25,12 @@ from drawgrad.studies.runs.settings import SettingError, unknown_word
 from drawgrad.studies.tasks.autoencoder.code import code_of
 from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig
 from drawgrad.studies.tasks.autoencoder.model import VAE
+from drawgrad.variables import variables_of
 
 __all__ = [
-    "at_temperature",
     "estimator_name",
     "expected_cost",
     "fitting",
-    "has_temperature",
     "idle_settings",
     "make_estimator",
 ]
@@ -76,7 +74,7 @@ def idle_settings(config: AutoencoderConfig) -> dict[str, str]:
         return idle
     because = f"this run, because {gradient.estimator}"
     idle["hard"] = f"{because} decides by itself where samples are hard"
-    if not has_temperature(estimator):
+    if estimator.temperature is None:
         idle |= dict.fromkeys(TEMPERATURES, f"{because} has no temperature that a schedule could set")
     if not isinstance(estimator, Reinforce):
         idle["baseline"] = f"{because} takes no baseline, only Reinforce does"
@@ -117,7 +115,7 @@ def make_estimator(config: AutoencoderConfig, pixels: int = 1) -> Estimator:
             estimator = cls(**options)
         except (TypeError, ValueError) as error:
             raise SettingError(f"does not fit {name}: {error}", "samples") from error
-    return at_temperature(estimator, config.gradient.tau)
+    return estimator if estimator.temperature is None else estimator.at(config.gradient.tau)
 
 
 def expected_cost(
@@ -160,36 +158,15 @@ def expected_cost(
         return estimator(cost, q, generator=generator).mean(), shown[0]
 
 
-def has_temperature(estimator: Estimator) -> bool:
-    """Whether the temperature is an option, which a schedule may set, rather than nothing or learned."""
-    return _option(estimator) is not None
-
-
-def at_temperature(estimator: Estimator, tau: float) -> Estimator:
-    """The same estimator at another temperature, if it has one that may be set."""
-    option = _option(estimator)
-    return estimator if option is None else dataclasses.replace(cast(Any, estimator), **{option: tau})
-
-
-def _option(estimator: Estimator) -> str | None:
-    if not dataclasses.is_dataclass(estimator):
-        return None
-    names = {field.name for field in dataclasses.fields(estimator)}
-    return next((name for name in ("tau", "backward_tau") if name in names), None)
-
-
 def _obstacle(estimator: Estimator, config: AutoencoderConfig) -> str | None:
     """Why an estimator does not fit, or None."""
     model, code = config.model, code_of(config.model)
     q: Distribution = code.distribution(torch.zeros(1, code.parameters))
-    try:
-        estimator.check_supported(q)
-    except TypeError:
+    if estimator.obstacle(q) is not None:
         return f"does not take a {model.latent} code"
-    if isinstance(estimator, Exact):
-        classes = model.categories if model.latent == "categorical" else 2
-        if classes**model.variables > estimator.limit:
-            return f"would enumerate {classes}^{model.variables} codes, more than {estimator.limit}"
+    states = variables_of(q).states
+    if isinstance(estimator, Exact) and states is not None and states**model.variables > estimator.limit:
+        return f"would enumerate {states}^{model.variables} codes, more than {estimator.limit}"
     return None
 
 

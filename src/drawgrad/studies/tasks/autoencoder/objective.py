@@ -11,8 +11,8 @@ from drawgrad.diagnostics import Monitor
 from drawgrad.schedules import Schedule, constant, exponential, linear
 from drawgrad.studies.data.images import Images, binarize, fixed_binarization
 from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, GradientSettings
-from drawgrad.studies.tasks.autoencoder.evaluation import log_likelihood
-from drawgrad.studies.tasks.autoencoder.gradient import at_temperature, expected_cost, has_temperature
+from drawgrad.studies.tasks.autoencoder.evaluation import draw_codes, log_likelihood
+from drawgrad.studies.tasks.autoencoder.gradient import expected_cost
 from drawgrad.studies.tasks.autoencoder.model import VAE
 
 __all__ = ["VAETask", "kl_weight_schedule", "temperature_schedule"]
@@ -53,7 +53,7 @@ class VAETask:
         self.tau = temperature_schedule(config.gradient, steps)
         self.kl_weight = kl_weight_schedule(config.gradient)
         self.free_bits = config.gradient.free_bits
-        self.has_temperature = has_temperature(model.estimator)
+        self.has_temperature = model.estimator.temperature is not None
         self.monitor = Monitor(every=LOOK_EVERY)
         self._levels = images.levels
         self._train = images.train.to(device)
@@ -63,7 +63,10 @@ class VAETask:
         self, rows: Int[Tensor, "batch"], step: int, generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The negative bound of a batch, with a weighted and freed KL; the measures are of the plain bound."""
-        estimator, weight = at_temperature(self.model.estimator, self.tau(step)), self.kl_weight(step)
+        estimator, weight = self.model.estimator, self.kl_weight(step)
+        tau = self.tau(step) if self.has_temperature else None
+        if tau is not None:
+            estimator = estimator.at(tau)
         x = binarize(self._train.index_select(0, rows), self._levels, generator)
         q, p = self.model.posterior(x), self.model.prior()
         cost, z = expected_cost(estimator, self.model, x, q, p, weight, generator)
@@ -77,7 +80,6 @@ class VAETask:
         with torch.no_grad():
             plain = cost - weight * kl.sum() if within else cost.detach()
             measured = {"elbo": -(plain + kl.sum()), "cost": plain, "kl": kl.sum()}
-        tau = self.tau(step) if self.has_temperature else None
         self.monitor.observe(step + 1, q, loss=loss, z=z, tau=tau, kl=kls)
         return loss, measured
 
@@ -98,7 +100,7 @@ class VAETask:
         cost = kl = 0.0
         for x in self._valid.split(2000):
             q = self.model.posterior(x)
-            codes = code.codes(q, 1, generator)
+            codes = draw_codes(q, 1, generator)
             cost -= float(log_likelihood(self.model, codes, x).sum())
             kl += float(code.kl(q, self.model.prior()).sum())
         count = len(self._valid)
