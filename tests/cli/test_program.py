@@ -24,8 +24,8 @@ def errors_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     [
         ("train --temperatur 1", "drawgrad train: there is no option --temperatur; see drawgrad train --help"),
         ("train --tau-mni 1", "drawgrad train: there is no option --tau-mni; did you mean --tau-min?"),
-        ("train --tau 0", "drawgrad train: --tau must be positive and finite, but it is 0.0; try 1.0"),
-        ("train --tau -1", "drawgrad train: --tau must be positive and finite, but it is -1.0; try 1.0"),
+        ("train --tau 0", "drawgrad train: --tau must be at least 1e-06, but it is 0.0; try 1.0"),
+        ("train --tau -1", "drawgrad train: --tau must be at least 1e-06, but it is -1.0; try 1.0"),
         ("train --hidden -200", "drawgrad train: --hidden must be at least 1, but it is -200; try 200"),
         ("train --batch-size 0", "drawgrad train: --batch-size must be at least 1, but it is 0; try 100"),
         ("train --epochs ten", "drawgrad train: --epochs 'ten' is not a valid integer; see drawgrad train --help"),
@@ -93,4 +93,4 @@ def test_it_runs_as_a_module_too():
         [sys.executable, "-m", "drawgrad", "train", "--tau", "0"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr == "drawgrad train: --tau must be positive and finite, but it is 0.0; try 1.0\n"
+    assert done.stderr == "drawgrad train: --tau must be at least 1e-06, but it is 0.0; try 1.0\n"

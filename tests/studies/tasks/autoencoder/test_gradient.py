@@ -171,8 +171,16 @@ class TestRefusals:
             ({"estimator": "Exact", "samples": 3}, "samples", "does not fit Exact: "),
             ({"samples": 3}, "samples", "has no part in a run without --estimator"),
             ({"baseline": "nvil"}, "baseline", "has no part in a run without --estimator"),
-            ({"latent": "gaussian", "hard": True}, "hard", "in a run with --latent gaussian, only with the other two"),
-            ({"latent": "gaussian", "tau": 1.0}, "tau", "in a run with --latent gaussian, only with the other two"),
+            (
+                {"latent": "gaussian", "hard": True},
+                "hard",
+                "in a run with --latent gaussian, only with categorical or bernoulli",
+            ),
+            (
+                {"latent": "gaussian", "tau": 1.0},
+                "tau",
+                "in a run with --latent gaussian, only with categorical or bernoulli",
+            ),
             ({"latent": "bernoulli", "categories": 5}, "categories", "--latent bernoulli, only with categorical"),
             ({"momentum": 0.5}, "momentum", "in a run with --optimizer adam, only with sgd"),
             ({"estimator": "ReinMax", "baseline": "nvil"}, "baseline", "takes no baseline, only Reinforce does"),

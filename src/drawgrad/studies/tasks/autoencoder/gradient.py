@@ -70,7 +70,9 @@ def idle_settings(config: AutoencoderConfig) -> dict[str, str]:
     if gradient.estimator is None:
         idle |= dict.fromkeys(("samples", "baseline"), "a run without --estimator; name one")
         if model.latent == "gaussian":
-            idle |= dict.fromkeys(("hard", *TEMPERATURES), "a run with --latent gaussian, only with the other two")
+            idle |= dict.fromkeys(
+                ("hard", *TEMPERATURES), "a run with --latent gaussian, only with categorical or bernoulli"
+            )
         return idle
     because = f"this run, because {gradient.estimator}"
     idle["hard"] = f"{because} decides by itself where samples are hard"
