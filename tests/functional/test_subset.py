@@ -202,7 +202,7 @@ class TestEdges:
     def test_layout_makes_no_difference(self) -> None:
         logits = random_logits(6, 3).T
         assert not logits.is_contiguous()
-        assert torch.equal(subset_marginals(logits, 2), subset_marginals(logits.contiguous(), 2))
+        torch.testing.assert_close(subset_marginals(logits, 2), subset_marginals(logits.contiguous(), 2))
         assert torch.equal(subset_sample(logits, 2, seed=1), subset_sample(logits.contiguous(), 2, seed=1))
 
     @pytest.mark.parametrize("function", [log_esp, subset_marginals, subset_sample])

@@ -10,18 +10,28 @@ that torch promises of a distribution. Beyond it:
 Checks of values wait for the device and break a compiled graph: pass ``validate_args=False`` under ``torch.compile``,
 which turns torch's default off for the whole process as soon as it is loaded.
 
-In Pyro, mix each class with Pyro's own base, once, and use the result like any distribution of Pyro::
+In Pyro, mix each class with Pyro's own base, once, and use the result like any distribution of Pyro; a relaxed class
+with Pyro's class of its name, by which ``GumbelSoftmaxReparam`` and ``AutoReparam`` know it::
 
+    import pyro.distributions as dist
     from pyro.distributions.torch_distribution import TorchDistributionMixin
+
+    class RelaxedOneHotCategorical(drawgrad.distributions.RelaxedOneHotCategorical, dist.RelaxedOneHotCategorical):
+        pass
 
     class RelaxedBernoulliStraightThrough(
         drawgrad.distributions.RelaxedBernoulliStraightThrough, TorchDistributionMixin
     ):
         pass
 
-Samples of the straight-through classes stay hard in plates, after ``expand`` and after ``to_event``, and their
-``log_prob`` passes a gradient to the sample, which the ELBO needs. Take them for the prior as well: ``log_prob`` of
-torch's ``OneHotCategorical`` passes none.
+Samples of the straight-through classes stay hard in plates, after ``expand`` and after ``to_event``. Their ``log_prob``
+is the log-probability of the discrete outcome, not, as in Pyro's classes of these names, the density of the relaxed
+sample behind it; so the ELBO is that of the discrete model. It passes a gradient to the sample, which the ELBO needs.
+Take them for the prior as well: ``log_prob`` of torch's ``OneHotCategorical`` passes none.
+
+Do not enumerate a straight-through site of a guide (``config_enumerate``, ``infer={"enumerate": "parallel"}``). Pyro
+weighs no outcome of a site that can be reparameterized by its probability, so the ELBO would be wrong; guides that are
+to be enumerated take Pyro's ``OneHotCategorical`` and ``Bernoulli``.
 """
 
 from __future__ import annotations

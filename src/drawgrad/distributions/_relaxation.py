@@ -25,8 +25,7 @@ class Relaxation(Distribution):
     has_rsample = True
     _event_dims: int
     _parameter: Tensor
-    temperature: Tensor
-    """Temperature, broadcasts with the batch shape."""
+    _temperature: Tensor
 
     def __init__(
         self,
@@ -47,7 +46,7 @@ class Relaxation(Distribution):
                 f"{self._given} must have a dimension of classes, but they are 0-dim; give them shape (*batch, classes)"
             )
         self._parameter = parameter
-        self.temperature = self._batch_temperature(temperature)
+        self._temperature = self._batch_temperature(temperature)
         validating = self._validate_args if validate_args is None else validate_args
         if validating:
             self._check_values()
@@ -77,6 +76,12 @@ class Relaxation(Distribution):
     def _check_values(self) -> None:
         _check_all(self.temperature, (self.temperature > 0) & self.temperature.isfinite(), "temperature", "positive")
 
+    # A property, so that a subclass can be one of torch's or Pyro's relaxed distribution too, where it is one.
+    @property
+    def temperature(self) -> Float[Tensor, "..."]:
+        """Temperature, broadcasts with the batch shape."""
+        return self._temperature
+
     @property
     def _tau(self) -> Tensor:
         """The temperature, as it broadcasts to the logits."""
@@ -91,7 +96,7 @@ class Relaxation(Distribution):
         """The distribution with its batch expanded to ``batch_shape``; no parameter is copied."""
         new = self._get_checked_instance(Relaxation, _instance)
         batch_shape = torch.Size(batch_shape)
-        new.temperature = self.temperature
+        new._temperature = self._temperature
         new._given = self._given
         new._parameter = self._parameter.expand(batch_shape + self.event_shape)
         Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)

@@ -48,7 +48,7 @@ class TestBlocks:
             if name not in names:
                 names.add(name)
                 # Passes only if all the threads are at work at the same time.
-                together.wait(timeout=30)
+                together.wait(timeout=300)
 
         for_each_block(work, 1000, 1000 * WORTH_A_THREAD)
         assert len(names) == count
@@ -70,7 +70,7 @@ class TestBlocks:
 
         def work(start: int, stop: int) -> None:
             if not done:
-                both_work.wait(timeout=30)
+                both_work.wait(timeout=300)
             done.append(stop - start)
             if (threading.get_ident() == caller) == (failing == "caller"):
                 raise ArithmeticError("as planned")
@@ -131,7 +131,7 @@ class TestSamples:
             for _ in range(3):
                 calls = [callers.submit(gumbel_softmax, x, seed=seed) for seed in range(8) for x in logits]
                 for call, value in zip(calls, expected, strict=True):
-                    assert torch.equal(call.result(timeout=60), value)
+                    assert torch.equal(call.result(timeout=300), value)
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
     def test_a_forked_child_draws_the_same(self) -> None:
@@ -151,8 +151,8 @@ for _ in range(2):
     queue = context.Queue()
     process = context.Process(target=child, args=(queue,))
     process.start()
-    assert queue.get(timeout=60) == expected
-    process.join(timeout=60)
+    assert queue.get(timeout=300) == expected
+    process.join(timeout=300)
     assert process.exitcode == 0
 assert gumbel_max(logits, seed=1).tolist() == expected
 print("same")
