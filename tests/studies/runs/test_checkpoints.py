@@ -132,7 +132,9 @@ def test_a_state_that_does_not_serve_is_skipped(checkpoints):
         taken.append(found["step"])
 
     taken: list[int] = []
-    with pytest.warns(RuntimeWarning, match=r"skipped \(it does not hold what this run needs: size mismatch for weights"):
+    with pytest.warns(
+        RuntimeWarning, match=r"skipped \(it does not hold what this run needs: size mismatch for weights"
+    ):
         assert checkpoints.restore(take)
     assert taken == [1]
 

@@ -110,7 +110,9 @@ class TestBegin:
 class TestHeld:
     def test_is_told_where_no_folder_can_be(self, tmp_path):
         (tmp_path / "file").write_text("precious")
-        with pytest.raises(RunFolderError, match=r"file/run cannot be written \(Not a directory\); give another folder"):
+        with pytest.raises(
+            RunFolderError, match=r"file/run cannot be written \(Not a directory\); give another folder"
+        ):
             begin(RunFolder(tmp_path / "file" / "run"))
         with pytest.raises(RunFolderError, match=r"file is a file, not a folder; give another one with --out"):
             begin(RunFolder(tmp_path / "file"))
@@ -136,7 +138,9 @@ class TestHeld:
         arguments = [sys.executable, "-c", program, str(folder.root)]
         with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
             assert other.stdout.readline() == "held\n"
-            with pytest.raises(RunFolderError, match=f"^another process is training in {folder.root}; wait for its end"):
+            with pytest.raises(
+                RunFolderError, match=f"^another process is training in {folder.root}; wait for its end"
+            ):
                 begin(folder)
             other.kill()
         begin(folder)
@@ -158,7 +162,9 @@ class TestResume:
         assert folder.resume(Config(epochs=5), given={"epochs"}) == CONFIG
 
     def test_needs_a_run(self, folder):
-        with pytest.raises(RunFolderError, match=f"^there is no run in {folder.root}; correct --out, or leave out --res"):
+        with pytest.raises(
+            RunFolderError, match=f"^there is no run in {folder.root}; correct --out, or leave out --res"
+        ):
             folder.resume(CONFIG, given=set())
         assert not folder.root.exists()
 

@@ -98,10 +98,9 @@ def test_other_files_beside_the_events_stay(paths):
 def test_a_full_disk_is_one_error_with_the_name_of_the_file(paths, monkeypatch):
     journal = Journal(*paths, 0)
     journal.write("train", 1, elbo=-1.0)
-    with open("/dev/full", "ab", buffering=0) as full:
-        with monkeypatch.context() as patch:
-            patch.setattr(journal._lines, "_file", full)
-            with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
-                journal.write("train", 2, elbo=-1.0)
+    with open("/dev/full", "ab", buffering=0) as full, monkeypatch.context() as patch:
+        patch.setattr(journal._lines, "_file", full)
+        with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+            journal.write("train", 2, elbo=-1.0)
     journal.close()
     assert [line["step"] for line in read_metrics(paths[0])] == [1]

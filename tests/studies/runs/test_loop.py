@@ -212,7 +212,9 @@ def test_a_checkpoint_with_other_contents_is_skipped(part, value, tmp_path):
         run(tmp_path / "stopped", stop=lambda: next(count) == 5)
     saved = tmp_path / "stopped" / "checkpoints" / "step-000000005.pt"
     torch.save(torch.load(saved, weights_only=True) | {part: value}, saved)
-    with pytest.warns(RuntimeWarning, match=f"^{saved} is damaged and is skipped .it does not hold what this run needs"):
+    with pytest.warns(
+        RuntimeWarning, match=f"^{saved} is damaged and is skipped .it does not hold what this run needs"
+    ):
         resumed, _ = run(tmp_path / "stopped")
     assert torch.equal(weights(resumed), weights(straight))
 
