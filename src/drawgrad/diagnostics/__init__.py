@@ -13,7 +13,7 @@ from drawgrad.diagnostics.comparison import (
     compare,
     recommend,
 )
-from drawgrad.diagnostics.monitoring import Monitor, PitfallWarning, Writer
+from drawgrad.diagnostics.monitoring import Monitor, PitfallWarning, Writer, dead_classes
 
 __all__ = [
     "Estimate",
@@ -27,5 +27,6 @@ __all__ = [
     "Writer",
     "candidates",
     "compare",
+    "dead_classes",
     "recommend",
 ]

@@ -10,7 +10,7 @@ from torch.distributions import Categorical
 
 from drawgrad._typing import Tensor
 from drawgrad.variables.countable import Countable
-from drawgrad.variables.parameters import exact_logits
+from drawgrad.variables.parameters import exact_logits, flattened_logits
 from drawgrad.variables.registry import register_variable
 
 __all__ = ["Indexed"]
@@ -35,6 +35,9 @@ class Indexed(Countable):
     @property
     def states(self) -> int:
         return self.logits.shape[-1]
+
+    def flattened(self, factors: Tensor) -> dict[str, Tensor]:
+        return flattened_logits(self.logits, factors)
 
     def log_probs(self) -> Tensor:
         return self.logits.log_softmax(-1)

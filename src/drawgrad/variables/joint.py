@@ -85,6 +85,17 @@ class Joint(Scored):
             ]
         )
 
+    def flattened(self, factors: Tensor) -> dict[str, Tensor] | None:
+        found = [part.flattened(factors) for part in self.each]
+        names = self.keys or range(len(self.each))
+        if any(parameters is None for parameters in found):
+            return None
+        return {
+            f"{key}.{name}": value
+            for key, parameters in zip(names, found, strict=True)
+            for name, value in (parameters or {}).items()
+        }
+
     def map(self, function: Callable[[Any, Tensor], Any], seed: Tensor) -> Any:
         return self.packed([function(part, fold_seed(seed, number)) for number, part in enumerate(self.each)])
 

@@ -9,7 +9,7 @@ import torch
 
 from drawgrad._typing import Tensor
 
-__all__ = ["exact_logits"]
+__all__ = ["exact_logits", "flattened_logits"]
 
 
 def exact_logits(q: Any, binary: bool = False) -> Tensor:
@@ -30,3 +30,18 @@ def exact_logits(q: Any, binary: bool = False) -> Tensor:
     probs, limit = held["probs"], -math.log(torch.finfo(logits.dtype).eps) + 0.5
     logits = torch.where((probs == 0) & (logits > -limit), -torch.inf, logits)
     return torch.where((probs == 1) & (logits < limit), torch.inf, logits) if binary else logits
+
+
+def flattened_logits(logits: Tensor, factors: Tensor) -> dict[str, Tensor]:
+    """Logits multiplied by factors from 0, where all that is possible is alike, to 1; what is impossible stays so.
+
+    Args:
+        logits: shape ``(...)``.
+        factors: shape ``(n,)``.
+
+    Returns:
+        The parameters of a distribution made of logits, shape ``(n, ...)``, without a gradient.
+    """
+    logits = logits.detach()
+    factors = factors.to(logits).reshape(-1, *[1] * logits.dim())
+    return {"logits": torch.where(logits.isfinite(), logits * factors, logits)}

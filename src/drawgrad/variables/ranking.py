@@ -12,6 +12,7 @@ from drawgrad._typing import Tensor
 from drawgrad.distributions import PlackettLuce
 from drawgrad.functional import gumbel_top_k
 from drawgrad.variables.countable import Countable
+from drawgrad.variables.parameters import flattened_logits
 from drawgrad.variables.registry import register_variable
 
 __all__ = ["Ranking"]
@@ -50,6 +51,9 @@ class Ranking(Countable):
     @property
     def batch_shape(self) -> torch.Size:
         return self.logits.shape[:-1]
+
+    def flattened(self, factors: Tensor) -> dict[str, Tensor]:
+        return flattened_logits(self.logits, factors)
 
     def log_probs(self) -> Tensor:
         log_p = self._q.log_prob(self._q.enumerate_support(expand=False)).movedim(0, -1)

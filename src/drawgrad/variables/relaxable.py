@@ -10,7 +10,7 @@ import torch
 
 from drawgrad._typing import Tensor
 from drawgrad.variables.countable import Countable
-from drawgrad.variables.parameters import exact_logits
+from drawgrad.variables.parameters import exact_logits, flattened_logits
 from drawgrad.variables.variable import Index
 
 __all__ = ["Relaxable"]
@@ -48,6 +48,9 @@ class Relaxable(Countable):
 
     def expand(self, samples: int) -> Self:
         return replace(self, logits=self.logits.expand(samples, *self.logits.shape))
+
+    def flattened(self, factors: Tensor) -> dict[str, Tensor]:
+        return flattened_logits(self.logits, factors)
 
     def to(self, dtype: torch.dtype) -> Self:
         return replace(self, logits=self.logits.to(dtype))

@@ -12,6 +12,7 @@ from drawgrad._typing import Tensor
 from drawgrad.distributions import KSubset
 from drawgrad.functional import subset_marginals, subset_sample
 from drawgrad.variables.countable import Countable
+from drawgrad.variables.parameters import flattened_logits
 from drawgrad.variables.registry import register_variable
 
 __all__ = ["Subset"]
@@ -49,6 +50,9 @@ class Subset(Countable):
     @property
     def batch_shape(self) -> torch.Size:
         return self.logits.shape[:-1]
+
+    def flattened(self, factors: Tensor) -> dict[str, Tensor]:
+        return flattened_logits(self.logits, factors)
 
     def log_probs(self) -> Tensor:
         return self._q.log_prob(self._q.enumerate_support(expand=False)).movedim(0, -1)

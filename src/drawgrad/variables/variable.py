@@ -115,6 +115,17 @@ class Variable(ABC):
         """What a function of a variable and a seed makes of the parts, in the container of the distributions."""
         return function(self, seed)
 
+    def flattened(self, factors: Tensor) -> dict[str, Tensor] | None:
+        """Parameters on the way from the uniform distribution to this one, or None where no such way is known.
+
+        Args:
+            factors: shape ``(n,)``; 0 is the uniform distribution, 1 this one. What is impossible stays so.
+
+        Returns:
+            The parameters, ``n`` of each along a new first dimension, without a gradient.
+        """
+        return None
+
     @abstractmethod
     def draw(self, seed: Tensor) -> Index:
         """The index of one sample of each choice, without a gradient; all randomness is that of ``seed``."""

@@ -403,7 +403,7 @@ class TestNames:
             (Reinforce(MovingAverage()), "Reinforce(baseline=MovingAverage)"),
             (Reinforce(), "Reinforce"),
             (Rebar(tau=0.3), "Rebar(tau=0.3)"),
-            (Relax(), "Relax(tau=0.5)"),
+            (Relax(), "Relax"),
         ],
     )
     def test_tell_what_is_not_the_default(self, estimator: Estimator, name: str) -> None:

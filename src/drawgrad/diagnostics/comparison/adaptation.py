@@ -6,11 +6,12 @@ import copy
 
 import torch
 from torch import nn
-from torch.distributions import Distribution
 
-from drawgrad.diagnostics.comparison.gradients import CostFunction, loss_of
+from drawgrad.diagnostics.comparison.costs import CostFunction
+from drawgrad.diagnostics.comparison.gradients import loss_of
 from drawgrad.diagnostics.comparison.replicas import replicate
 from drawgrad.estimators import Estimator
+from drawgrad.variables import Distributions
 
 __all__ = ["adapted"]
 
@@ -20,7 +21,7 @@ COPIES = 16
 
 
 def adapted(
-    estimator: Estimator, cost: CostFunction, q: Distribution, steps: int, generator: torch.Generator
+    estimator: Estimator, cost: CostFunction, q: Distributions, steps: int, generator: torch.Generator
 ) -> Estimator:
     """An estimator that changes no more: itself if it has no state, else a copy that is adapted and set to ``eval()``.
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
+from drawgrad.diagnostics.comparison.costs import (
+    CostFunction,
+    Samples,
+    count_samples,
+    each_tensor,
+    numbers_in,
+    some_sample,
+)
 from drawgrad.diagnostics.comparison.replicas import Replicas, replicate
 from drawgrad.estimators import Estimator
+from drawgrad.variables import Distributions
 
-__all__ = ["CostFunction", "Effort", "draw_gradients", "loss_of", "measure_effort", "rows_at_once"]
-
-CostFunction = Callable[[Tensor], Tensor]
+__all__ = ["Effort", "draw_gradients", "loss_of", "measure_effort", "rows_at_once", "try_out"]
 
 AT_ONCE = 2**18
 """Numbers in the samples z that a cost gets at once; what it makes of them may be many times as much."""
@@ -39,22 +44,26 @@ class Effort:
     seconds: float
 
 
-def measure_effort(estimator: Estimator, cost: CostFunction, q: Distribution, generator: torch.Generator) -> Effort:
-    """Time single gradients, and count the samples that one takes.
+@torch.no_grad()
+def try_out(estimator: Estimator, cost: CostFunction, q: Distributions, generator: torch.Generator) -> None:
+    """Call an estimator once, so that mistakes are told in the shapes that the caller knows.
 
     Raises:
         TypeError: if the estimator does not take this ``q``.
         ValueError: if the cost is wrong; the message is that of the estimator.
     """
+    estimator(cost, q, generator=generator)
+
+
+def measure_effort(estimator: Estimator, cost: CostFunction, q: Distributions, generator: torch.Generator) -> Effort:
+    """Time single gradients, and count the samples that one takes."""
     given = 0
 
-    def counted(z: Tensor) -> Tensor:
+    def counted(z: Samples) -> Tensor:
         nonlocal given
-        given += z.shape[0]
+        given += count_samples(z)
         return cost(z)
 
-    with torch.no_grad():
-        estimator(cost, q, generator=generator)  # Mistakes are told in the shapes that the caller knows.
     own = [p for p in estimator.parameters() if p.requires_grad] if isinstance(estimator, nn.Module) else []
     seconds: list[float] = []
     while len(seconds) < FEWEST or (len(seconds) < MOST and sum(seconds) < PATIENCE):
@@ -72,7 +81,7 @@ def measure_effort(estimator: Estimator, cost: CostFunction, q: Distribution, ge
 def draw_gradients(
     estimator: Estimator,
     cost: CostFunction,
-    q: Distribution,
+    q: Distributions,
     draws: int,
     generator: torch.Generator,
     evaluations: int,
@@ -109,17 +118,18 @@ def draw_gradients(
     return torch.cat(parts)
 
 
-def rows_at_once(q: Distribution) -> int:
+def rows_at_once(q: Distributions) -> int:
     """How many samples of ``q`` a cost gets at once."""
-    return max(1, AT_ONCE // max(1, q.batch_shape.numel() * q.event_shape.numel()))
+    return max(1, AT_ONCE // max(1, numbers_in(some_sample(q))))
 
 
 def loss_of(estimator: Estimator, cost: CostFunction, copies: Replicas, generator: torch.Generator) -> Tensor:
     """The loss of all copies together, with a graph."""
 
     # A cost takes any number of samples, but the batch of q is its own affair: to it, copies are further samples.
-    def merged(z: Tensor) -> Tensor:
-        return cost(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+    def merged(z: Samples) -> Tensor:
+        samples = count_samples(z)
+        return cost(each_tensor(lambda value: value.flatten(0, 1), z)).unflatten(0, (samples, -1))
 
     with torch.enable_grad():
         return estimator(merged, copies.q, generator=generator).sum()

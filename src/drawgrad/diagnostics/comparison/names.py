@@ -27,7 +27,7 @@ def name_of(estimator: Estimator) -> str:
     options = []
     for option in inspect.signature(type(estimator)).parameters:
         value = getattr(estimator, option, None)
-        if "tau" in option or not _alike(value, getattr(usual, option, None)):
+        if option == estimator.temperature or not _alike(value, getattr(usual, option, None)):
             options.append(f"{option}={_short(value)}")
     return f"{type(estimator).__name__}({', '.join(options)})" if options else type(estimator).__name__
 

@@ -10,7 +10,7 @@ from drawgrad.estimators import Estimator
 
 __all__ = ["Estimate", "Quality", "Ranked", "Verdict"]
 
-Verdict = Literal["biased", "none seen", "too few draws", "not finite", "other objective"]
+Verdict = Literal["biased", "none seen", "too few draws", "too coarse", "not finite", "other objective"]
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,13 @@ class Quality:
     Attributes:
         name: what it is called.
         claims_unbiased: what it says of itself.
-        verdict: whether a bias was seen, was not seen although it would have been, or could not have been seen; "other
-            objective" if the gradient is that of a multi-sample bound: then bias, error and cosine are NaN.
+        verdict: "biased"; "none seen" if the bias is at most what had to be noticed; "too few draws" if it may be
+            larger; "too coarse" if rounding alone may be larger, so that more draws say no more; "not finite"; or
+            "other objective" for the gradient of a multi-sample bound, whose bias, error and cosine are NaN.
         bias: distance of the mean gradient from the exact one.
         bias_squared: its square, estimated without bias, so it may be negative.
-        bias_limit: 2.33 standard errors above the estimate, both of the squared bias. The error is an estimate too, and
-            small where the difference is small by chance, so more than one in a hundred biases exceed this.
+        bias_limit: what the bias does not exceed in 99 of 100 comparisons: what chance may hide, what outcomes may that
+            were not drawn, and rounding.
         variance: trace of the covariance of one gradient.
         mean_squared_error: mean squared distance of one gradient from the exact one.
         cosine: mean cosine of a gradient with the exact one; one that is zero counts as 0.

@@ -10,10 +10,9 @@ from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from drawgrad._tables import text_table
-from drawgrad.diagnostics.comparison.gradients import CostFunction
+from drawgrad.diagnostics.comparison.costs import CostFunction
 from drawgrad.diagnostics.comparison.measurement import compare
 from drawgrad.diagnostics.comparison.names import named
 from drawgrad.diagnostics.comparison.quality import Estimate, Quality, Ranked
@@ -21,7 +20,8 @@ from drawgrad.diagnostics.comparison.reference import count_states, has_gradient
 from drawgrad.diagnostics.comparison.rendering.table import RANKING, ranking_cells
 from drawgrad.diagnostics.comparison.rendering.words import budget_in_words, reason
 from drawgrad.diagnostics.comparison.report import Report
-from drawgrad.estimators import ESTIMATORS, Estimator, Exact
+from drawgrad.estimators import ESTIMATORS, Estimator
+from drawgrad.variables import Distributions
 
 __all__ = ["Recommendation", "candidates", "recommend"]
 
@@ -61,7 +61,7 @@ class Recommendation:
 
 
 def candidates(
-    cost: CostFunction, q: Distribution, temperatures: Sequence[float] = TEMPERATURES, samples: int = 2
+    cost: CostFunction, q: Distributions, temperatures: Sequence[float] = TEMPERATURES, samples: int = 2
 ) -> list[Estimator]:
     """All estimators that fit a problem, with their default options; those with a temperature at each of several.
 
@@ -88,22 +88,18 @@ def candidates(
         estimator = ESTIMATORS[name]()
         if estimator.multi_sample_bound or (estimator.needs_cost_gradient and not differentiable):
             continue
-        try:
-            estimator.check_supported(q)
-        except TypeError:
+        if estimator.obstacle(q) is not None or (estimator.exact and count_states(cost, q) is None):
             continue
-        if isinstance(estimator, Exact):
-            found += [estimator] if count_states(cost, q) is not None else []
-        elif getattr(estimator, "fewest_samples", 1) > 1:
+        if estimator.fewest_samples > 1:
             found.append(dataclasses.replace(cast(Any, estimator), samples=samples))
         else:
-            found += _at_temperatures(estimator, temperatures)
+            found += [estimator] if estimator.temperature is None else map(estimator.at, temperatures)
     return found
 
 
 def recommend(
     cost: CostFunction,
-    q: Distribution,
+    q: Distributions,
     *,
     estimators: Sequence[Estimator] | Mapping[str, Estimator] | None = None,
     evaluations: float | None = None,
@@ -179,16 +175,6 @@ def recommend(
         )
     said = reason(ranking, budget_in_words(budget, unit), report.reference_norm.value**2)
     return Recommendation(tuple(ranking), budget, unit, said, report)
-
-
-def _at_temperatures(estimator: Estimator, temperatures: Sequence[float]) -> list[Estimator]:
-    if not dataclasses.is_dataclass(estimator):
-        return [estimator]
-    names = {field.name for field in dataclasses.fields(estimator)} & {"tau", "backward_tau"}
-    if not names:
-        return [estimator]
-    (name,) = names
-    return [dataclasses.replace(estimator, **{name: tau}) for tau in temperatures]
 
 
 def _price(row: Quality, unit: Unit) -> float:

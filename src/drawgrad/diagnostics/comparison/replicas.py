@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, Independent, OneHotCategorical
 
-__all__ = ["Replicas", "replicate"]
+from drawgrad.variables import Distributions, variables_of
+
+__all__ = ["Replicas", "flattened", "replicate"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Replicas:
         parameters: leaves that require a gradient, each of shape ``(copies, ...)``.
     """
 
-    q: Distribution
+    q: Distributions
     parameters: tuple[Tensor, ...]
 
     def gradients(self, loss: Tensor) -> Tensor:
@@ -37,11 +37,11 @@ class Replicas:
         return torch.cat(rows, 1)
 
 
-def replicate(q: Distribution, copies: int) -> Replicas:
+def replicate(q: Distributions, copies: int) -> Replicas:
     """Copy a distribution along a new first dimension of its batch.
 
     Args:
-        q: any distribution that is made of the parameters it names, also inside ``Independent``.
+        q: any distribution that is made of the parameters that its variable names.
         copies: how many.
 
     Returns:
@@ -51,38 +51,16 @@ def replicate(q: Distribution, copies: int) -> Replicas:
     Raises:
         TypeError: if the distribution cannot be made anew from its parameters.
     """
-    if isinstance(q, Independent):
-        base = replicate(q.base_dist, copies)
-        return Replicas(Independent(base.q, q.reinterpreted_batch_ndims, validate_args=False), base.parameters)
-    names = ["logits"] if isinstance(q, OneHotCategorical | Bernoulli) else _made_of(q)
-    leaves = {name: _leaves(getattr(q, name), copies) for name in names}
-    make: Callable[..., Distribution] = type(q)
-    try:
-        made = make(**leaves, validate_args=False)
-    except (TypeError, ValueError) as error:
-        raise _unknown(q, f"{type(q).__name__}({', '.join(names)}) is no way to make one") from error
-    if made.batch_shape != (copies, *q.batch_shape):
-        raise _unknown(q, f"made of {', '.join(names)} it has batch shape {tuple(made.batch_shape)}")
-    return Replicas(made, tuple(leaves.values()))
+    parameters = variables_of(q).parameters
+    return _made(q, {name: value.expand(copies, *value.shape) for name, value in parameters.items()})
 
 
-def _made_of(q: Distribution) -> list[str]:
-    """The names of the parameters that a distribution holds, rather than derives on demand."""
-    try:
-        names = sorted(name for name in q.arg_constraints if isinstance(vars(q).get(name), Tensor))
-    except NotImplementedError:
-        names = []
-    if not names:
-        raise _unknown(q, "it holds no parameters")
-    return names
+def flattened(q: Distributions, factors: Tensor) -> Replicas | None:
+    """Copies between the uniform distribution, for a factor of 0, and ``q``, for one of 1; None if there are none."""
+    parameters = variables_of(q).flattened(factors)
+    return None if parameters is None else _made(q, parameters)
 
 
-def _leaves(parameter: Tensor, copies: int) -> Tensor:
-    return parameter.detach().expand(copies, *parameter.shape).clone().requires_grad_()
-
-
-def _unknown(q: Distribution, reason: str) -> TypeError:
-    return TypeError(
-        f"q must be a distribution that can be made anew from its parameters, but {reason} ({type(q).__name__}); use "
-        "one of torch's basic distributions, such as OneHotCategorical, Bernoulli or Normal"
-    )
+def _made(q: Distributions, parameters: dict[str, Tensor]) -> Replicas:
+    leaves = {name: value.detach().clone().requires_grad_() for name, value in parameters.items()}
+    return Replicas(variables_of(q).remade(leaves), tuple(leaves.values()))

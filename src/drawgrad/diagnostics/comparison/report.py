@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from drawgrad._tables import markdown_table, significant, text_table
+from drawgrad.diagnostics.comparison.limits import CONFIDENCE
 from drawgrad.diagnostics.comparison.quality import Estimate, Quality
 from drawgrad.diagnostics.comparison.rendering.plot import plot_rows
 from drawgrad.diagnostics.comparison.rendering.table import COMPARISON, comparison_cells
@@ -26,6 +27,7 @@ class Report:
         parameters: how many numbers a gradient has.
         draws: gradients that were asked for.
         resolution: bias that had to be noticed, relative to the length of the reference.
+        random_cost: whether the cost differs when it is computed again for the same samples.
     """
 
     rows: tuple[Quality, ...]
@@ -34,6 +36,7 @@ class Report:
     parameters: int
     draws: int
     resolution: float
+    random_cost: bool = False
 
     def __getitem__(self, name: str) -> Quality:
         """The row of that name."""
@@ -68,15 +71,20 @@ class Report:
     def note(self) -> str:
         """What the table refers to, in words."""
         about = "" if self.reference_norm.error == 0 else f", off by about {significant(self.reference_norm.error)}"
+        verdicts = {row.verdict for row in self.rows}
         others = [row.name for row in self.rows if row.verdict == "other objective"]
-        bound = f"\nOther objective: {', '.join(others)} has the gradient of a multi-sample bound." if others else ""
-        return (
+        said = (
             f"{self.draws} gradients of each, for {self.parameters} parameters. MSE = mean squared error = "
             "bias² + variance of one;\nS/N = signal to noise; evals = samples z that the cost is given for one.\n"
             f"Reference: {self.reference}, of length {significant(self.reference_norm.value)}{about}.\n"
-            f"Bias: none = none seen; in brackets a limit, 2.33 standard errors above, at most "
-            f"{self.resolution:.0%} of that length;\n? = it may be larger, draw more.{bound}"
+            f"Bias: none = none seen; in brackets a limit, of {CONFIDENCE:.0%} confidence, at most "
+            f"{self.resolution:.0%} of that length;\n? = it may be larger, draw more."
         )
+        if "too coarse" in verdicts:
+            said += "\nToo coarse: rounding alone may be more; use a wider dtype, or take an offset from the cost."
+        if others:
+            said += f"\nOther objective: {', '.join(others)} has the gradient of a multi-sample bound."
+        return said
 
 
 def _finite(value: Any) -> Any:

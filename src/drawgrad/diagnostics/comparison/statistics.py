@@ -19,12 +19,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from drawgrad.diagnostics.comparison.limits import largest_bias, unseen_share
 from drawgrad.diagnostics.comparison.quality import Estimate
 
-__all__ = ["Bias", "Sample", "measure_bias"]
+__all__ = ["Bias", "Sample", "bias_limit", "measure_bias"]
 
 ROWS = 1000
 """Draws that are compared pair by pair; of more, the means of groups are."""
+HEADROOM = 1.5
+"""How many times as long as the longest gradient that was seen one may be, before a difference counts as a bias."""
+TURNS = 20
+"""Multiplications by which the largest axis is found."""
 ROUNDING = 16.0
 """A mean gradient may be off by this many units in the last place, whatever the statistics say."""
 
@@ -35,7 +40,7 @@ class Sample:
     Args:
         gradients: the draws; a single one is taken as exact.
         rounding: what they may be off by, beside the rounding of their own numbers.
-        reach: how long a draw may be, though none of these is; 0 if what was drawn is taken for all there is.
+        reach: length of the longest draw, also of those that did not occur; 0 if what was drawn is all there is.
     """
 
     def __init__(self, gradients: Tensor, rounding: float = 0.0, reach: float = 0.0) -> None:
@@ -43,12 +48,17 @@ class Sample:
         self.count = len(gradients)
         self.mean = gradients.mean(0, dtype=torch.float64)
         size = gradients.double().norm(dim=1)
-        self.reach = reach
+        self.reach = reach if self.count > 1 else 0.0
         self.rounding = rounding + ROUNDING * torch.finfo(gradients.dtype).eps * float(size.mean())
         group = -(-self.count // ROWS)
         groups = gradients[: self.count // group * group].unflatten(0, (-1, group)).mean(1, dtype=torch.float64)
         self._scale = group / self.count
         self._groups = groups - groups.mean(0)
+        self._products = self._groups @ self._groups.T
+
+    def unseen(self) -> float:
+        """How far outcomes that did not occur may move the mean."""
+        return self.reach * unseen_share(self.count)
 
     def squared_distances(self, point: Tensor) -> Tensor:
         """Of every draw to a point, shape ``(draws,)``."""
@@ -71,11 +81,20 @@ class Sample:
             return 0.0
         return float((self._groups @ direction).square().sum()) / (len(self._groups) - 1) * self._scale
 
+    def largest(self) -> float:
+        """The variance of the mean along the axis on which it is largest; rather too large if draws are few."""
+        if self.count == 1:
+            return 0.0
+        axis = self._products[self._products.diagonal().argmax()]
+        for _ in range(TURNS):
+            axis = self._products @ torch.nn.functional.normalize(axis, dim=0)
+        return float(axis.norm()) / (len(axis) - 1) * self._scale
+
     def inner(self, other: Sample) -> float:
         """The trace of the product of two covariances, of the means of two samples; of one with itself for tr L^2."""
         if min(self.count, other.count) == 1:
             return 0.0
-        products = (self._groups @ other._groups.T).square()
+        products = (self._products if other is self else self._groups @ other._groups.T).square()
         rows, columns = products.shape
         if other is self:
             # A draw's product with itself is no product of independent ones.
@@ -99,7 +118,7 @@ class Bias:
     Attributes:
         squared: estimate of its square, unbiased, so it may be negative.
         probability: of a difference as large as this one if there is no bias.
-        rounding: what the arithmetic alone may be off by.
+        rounding: what the arithmetic alone may be off by; no further draws make it smaller.
     """
 
     squared: Estimate
@@ -112,12 +131,10 @@ def measure_bias(sample: Sample, reference: Sample) -> Bias:
 
     A difference d is also explained by a draw of length B that has a probability of \|d\|/B, and may not have occurred
     at all. So the variance that it brings along, B \|d\| in the direction of d, is added to the variance that was seen,
-    with B the sample's ``reach``. Then n draws show no bias shorter than 15 B/n, however little they vary, and where
-    all of them are long ones the addition hardly counts.
+    with B one and a half times the sample's ``reach``. Then n draws show no bias shorter than 15 B/n, however little
+    they vary, and where all of them are long ones the addition hardly counts.
     """
-    off = sample.mean - reference.mean
-    trace = sample.variance().value / sample.count + reference.variance().value / reference.count
-    squared_trace = sample.inner(sample) + reference.inner(reference) + 2 * sample.inner(reference)
+    off, trace, squared_trace = _difference(sample, reference)
     rounding = sample.rounding + reference.rounding
     distance = float(off.square().sum())
     if distance <= rounding**2:
@@ -127,12 +144,36 @@ def measure_bias(sample: Sample, reference: Sample) -> Bias:
     excess = max(math.sqrt(distance) - rounding, 0.0) ** 2
     probability = 1.0
     if excess > 0:
-        # Of a covariance, tr L^2 lies between (tr L)^2 / parameters and (tr L)^2; its estimate need not.
-        squared_trace = min(max(squared_trace, trace**2 / off.numel()), trace**2)
-        unseen = math.sqrt(distance) * (sample.reach / sample.count + reference.reach / reference.count)
+        squared_trace = _possible(squared_trace, trace, off.numel())
+        unseen = HEADROOM * math.sqrt(distance) * (sample.reach / sample.count + reference.reach / reference.count)
         squared_trace += 2 * along * unseen / distance + unseen**2
         probability = _tail(excess, trace + unseen, squared_trace)
     return Bias(Estimate(distance - trace, error), probability, rounding)
+
+
+def bias_limit(sample: Sample, reference: Sample) -> float:
+    """What the bias does not exceed: what chance may hide, what outcomes may that did not occur, and rounding.
+
+    Returns:
+        The limit, with the confidence of :data:`~drawgrad.diagnostics.comparison.limits.CONFIDENCE`.
+    """
+    off, trace, squared_trace = _difference(sample, reference)
+    squared_trace = _possible(squared_trace, trace, off.numel())
+    largest = min(sample.largest() + reference.largest(), math.sqrt(squared_trace))
+    chance = largest_bias(float(off.square().sum()), trace, squared_trace, largest)
+    return chance + sample.unseen() + reference.unseen() + sample.rounding + reference.rounding
+
+
+def _difference(sample: Sample, reference: Sample) -> tuple[Tensor, float, float]:
+    """The difference d of two means, and tr L and tr L^2 of its covariance."""
+    trace = sample.variance().value / sample.count + reference.variance().value / reference.count
+    squared_trace = sample.inner(sample) + reference.inner(reference) + 2 * sample.inner(reference)
+    return sample.mean - reference.mean, trace, squared_trace
+
+
+def _possible(squared_trace: float, trace: float, parameters: int) -> float:
+    """Of a covariance, tr L^2 lies between (tr L)^2 / parameters and (tr L)^2; its estimate need not."""
+    return min(max(squared_trace, trace**2 / parameters), trace**2)
 
 
 def _tail(squared: float, trace: float, squared_trace: float) -> float:

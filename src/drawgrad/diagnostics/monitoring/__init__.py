@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from drawgrad.diagnostics.monitoring.monitor import Monitor, PitfallWarning, Writer
+from drawgrad.diagnostics.monitoring.usage import dead_classes
 
-__all__ = ["Monitor", "PitfallWarning", "Writer"]
+__all__ = ["Monitor", "PitfallWarning", "Writer", "dead_classes"]

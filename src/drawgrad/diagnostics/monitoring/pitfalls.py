@@ -32,9 +32,10 @@ class Pitfall:
     cause: str
     cure: str
 
-    def message(self, figures: Figures, step: int) -> str:
+    def message(self, figures: Figures, step: int, name: str = "") -> str:
         """Symptom, cause and cure, in one line."""
-        return f"step {step}: {self.symptom.format(**figures)}. Cause: {self.cause}. Cure: {self.cure}."
+        where = f"step {step}, {name}" if name else f"step {step}"
+        return f"{where}: {self.symptom.format(**figures)}. Cause: {self.cause}. Cure: {self.cure}."
 
 
 PITFALLS = (
@@ -43,10 +44,20 @@ PITFALLS = (
         ("not_finite",),
         lambda f: f["not_finite"] > 0,
         False,
-        "the loss, the logits or their gradient are NaN or infinite",
+        "the loss or the logits are NaN or infinite",
         "a temperature that was lowered too far, noise drawn in half precision or by log(-log(u)), or a learning rate "
         "that is too high",
         "put a floor under the temperature (0.1 or more), sample with drawgrad.functional, lower the learning rate",
+    ),
+    Pitfall(
+        "gradient not finite",
+        ("gradient_not_finite",),
+        lambda f: f["gradient_not_finite"] > 0,
+        True,
+        "the gradient of the logits has been NaN or infinite for some time",
+        "half precision that overflows at any scale, so that no step is taken, or a slope that is infinite, such as "
+        "that of a square root or a norm at zero",
+        "compute the loss in float32, and look for the operation with torch.autograd.set_detect_anomaly(True)",
     ),
     Pitfall(
         "soft outputs in eval()",

@@ -49,5 +49,7 @@ def _bias(row: Quality) -> str:
             return f"none (< {significant(row.bias_limit, 2)})"
         case "too few draws":
             return f"? (< {significant(row.bias_limit, 2)})"
+        case "too coarse":
+            return f"too coarse (< {significant(row.bias_limit, 2)})"
         case other:
             return other

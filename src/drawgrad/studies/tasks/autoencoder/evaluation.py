@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 from torch.nn import functional as F
 
 from drawgrad._typing import Float, Tensor
+from drawgrad.diagnostics import dead_classes
 from drawgrad.functional import draw_seed
 from drawgrad.studies.tasks.autoencoder.model import VAE
 from drawgrad.variables import variables_of
@@ -32,7 +33,6 @@ ROWS = {"cpu": 4000}
 """Samples that are decoded together: on a CPU few enough for their pixels to stay in its caches."""
 ROWS_ELSEWHERE = 100_000
 ACTIVE = 0.01
-DEAD = 0.001
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class CodeUsage:
         active: Variables that carry more than 0.01 nats each.
         perplexity: Effective number of classes of a variable, exp of the entropy of the posterior averaged over the
             images; a mean over the variables. None for a Gaussian code.
-        dead: Dead classes, over all variables, of the averaged posterior. None for a Gaussian code.
+        dead: Dead classes, over all variables, as :func:`~drawgrad.diagnostics.dead_classes` has it of the averaged
+            posterior. None for a Gaussian code.
     """
 
     kl: float
@@ -82,7 +83,7 @@ def code_usage(model: VAE, x: Float[Tensor, "images pixels"]) -> CodeUsage:
     if probs is not None:
         average = probs.mean(0)
         perplexity = float(torch.special.entr(average).sum(-1).exp().mean())
-        dead = int((average < DEAD).sum())
+        dead = int(dead_classes(average).sum())
     return CodeUsage(float(kl.sum()), int((kl > ACTIVE).sum()), perplexity, dead)
 
 
