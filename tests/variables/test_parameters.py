@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCategorical
+from torch.distributions import Bernoulli, Categorical, Distribution, Normal, OneHotCategorical
 
+from drawgrad.distributions import KSubset, PlackettLuce
 from drawgrad.estimators import ESTIMATORS, Estimator, Exact, IndeCateR, RaoBlackwellScore, UnorderedSet
-from drawgrad.variables import variables_of
+from drawgrad.variables import Countable, Distributions, variables_of
 from tests.estimators.cases import CASES
 
 ONE_HOT = torch.tensor([0.5, 0.5, 0.0])
@@ -88,3 +89,36 @@ def test_it_is_never_drawn_and_leaves_gradients_finite(make: Callable[[], Estima
 def test_every_hard_estimator_takes_part() -> None:
     taking = {type(make()).__name__ for label, make in CASES if make().hard}
     assert taking == {name for name, cls in ESTIMATORS.items() if cls.hard}
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        OneHotCategorical(logits=torch.tensor([[2.0, -1.0, 0.5], [0.0, -torch.inf, 3.0]])),
+        Bernoulli(logits=torch.tensor([2.0, -9.0])),
+        Categorical(logits=torch.tensor([2.0, -1.0, 0.5])),
+        KSubset(torch.tensor([2.0, -1.0, 0.5]), 2),
+        PlackettLuce(torch.tensor([2.0, -1.0, 0.5]), 2),
+        {"a": Bernoulli(logits=torch.tensor([2.0])), "b": OneHotCategorical(logits=torch.tensor([[2.0, -1.0]]))},
+    ],
+    ids=lambda q: type(q).__name__,
+)
+def test_flattened_ones_lead_from_the_uniform_distribution_to_their_own(q: Distributions) -> None:
+    variable = variables_of(q)
+    assert isinstance(variable, Countable)
+    parameters = variable.flattened(torch.tensor([0.0, 0.5, 1.0]))
+    assert parameters is not None
+    made = variables_of(variable.remade(parameters))
+    assert isinstance(made, Countable)
+    uniform, between, own = made.log_probs()
+    torch.testing.assert_close(own, variable.log_probs())
+    possible = own > -torch.inf
+    assert torch.equal(uniform > -torch.inf, possible)
+    counts = possible.sum(-1, keepdim=True).expand_as(uniform)[possible]
+    torch.testing.assert_close(uniform[possible], -counts.float().log())
+    assert bool(((between > own) | ~possible).any())
+
+
+def test_flattened_ones_of_an_unknown_kind_are_none() -> None:
+    assert variables_of(Normal(0.0, 1.0)).flattened(torch.ones(1)) is None
+    assert variables_of([Normal(0.0, 1.0), Bernoulli(logits=torch.zeros(()))]).flattened(torch.ones(1)) is None

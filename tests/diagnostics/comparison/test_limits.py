@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -74,23 +75,23 @@ class TestUnseenShare:
 class TestCoverage:
     """Truths beyond the limit, of problems whose bias is known. The limit is on the safe side, so that few are."""
 
-    @pytest.mark.parametrize("bias", [0.0, 0.05, 0.3])
-    @pytest.mark.parametrize("rare", [0.0, 1e-3, 5e-3])
     @pytest.mark.parametrize("draws", [20, 300])
-    def test_holds(self, bias: float, rare: float, draws: int) -> None:
-        generator = torch.Generator().manual_seed(int(1e4 * rare) + draws)
-        repetitions, exact = 600, Sample(torch.zeros(1, 3, dtype=torch.float64))
+    def test_holds(self, draws: int) -> None:
+        repetitions, exact = 100, Sample(torch.zeros(1, 3, dtype=torch.float64))
         scale = torch.tensor([1.0, 0.5, 0.1], dtype=torch.float64)
-        x = bias + scale * torch.randn(repetitions, draws, 3, generator=generator, dtype=torch.float64)
-        # A rare outcome, whose gradient is long.
-        length = 10.0
-        x[..., 0] += length * (torch.rand(repetitions, draws, generator=generator) < rare)
-        truth = math.hypot(bias + length * rare, bias, bias)
-        missed = sum(truth > bias_limit(Sample(part, reach=length), exact) for part in x)
-        allowed = stats.binom.isf(ALPHA, repetitions, MISSED)
-        assert missed <= allowed
-        assert stats.binom.cdf(allowed, repetitions, 0.07) < 0.01  # the resolution
-        if rare == 1e-3 and draws == 20 and bias == 0.0:
-            # Negative control: what was drawn is not all there is.
-            blind = sum(truth > bias_limit(Sample(part * 1e-3, reach=0.0), exact) for part in x)
-            assert blind > allowed
+        generator, length = torch.Generator().manual_seed(draws), 10.0
+        missed = blind = verdicts = 0
+        for bias, rare in itertools.product((0.0, 0.1, 0.5), (0.0, 1e-3, 5e-3)):
+            x = bias + scale * torch.randn(repetitions, draws, 3, generator=generator, dtype=torch.float64)
+            # A rare outcome, whose gradient is long.
+            x[..., 0] += length * (torch.rand(repetitions, draws, generator=generator) < rare)
+            truth = math.hypot(bias + length * rare, bias, bias)
+            for part in x:
+                sample = Sample(part, reach=length)
+                verdicts += 1
+                missed += truth > bias_limit(sample, exact)
+                # Negative control: what the bias seems to be, as if nothing were missed.
+                blind += truth > float(sample.mean.norm())
+        allowed = stats.binom.isf(ALPHA, verdicts, MISSED)
+        assert stats.binom.cdf(allowed, verdicts, 0.06) < 0.01  # the resolution
+        assert missed <= allowed < blind
