@@ -8,7 +8,7 @@ from drawgrad.variables.indexed import Indexed
 from drawgrad.variables.joint import Joint, JointCountable
 from drawgrad.variables.one_hot import OneHot
 from drawgrad.variables.opaque import Opaque, OpaqueScored
-from drawgrad.variables.parameters import exact_logits
+from drawgrad.variables.parameters import exact_logits, flattened_logits
 from drawgrad.variables.ranking import Ranking
 from drawgrad.variables.registry import Distributions, described, register_variable, variables_of
 from drawgrad.variables.relaxable import Relaxable
@@ -34,6 +34,7 @@ __all__ = [
     "Variable",
     "described",
     "exact_logits",
+    "flattened_logits",
     "register_variable",
     "seeded",
     "variables_of",
