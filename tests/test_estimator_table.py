@@ -28,6 +28,7 @@ def test_every_estimator_has_a_row(table) -> None:
         ("DisArm", ["Bernoulli", "yes", "no", "2"]),
         ("Rebar", ["categorical, Bernoulli", "yes", "yes", "2"]),
         ("ReinMax", ["categorical, Bernoulli", "no", "yes", "1"]),
+        ("Simple", ["k-subsets", "no", "yes", "1"]),
         ("Pathwise", ["any with `rsample`", "yes", "yes", "1"]),
     ],
 )

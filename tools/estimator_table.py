@@ -7,7 +7,7 @@ import re
 
 from drawgrad._tables import markdown_table
 from drawgrad.estimators import ESTIMATORS, Estimator
-from drawgrad.variables import Binary, Countable, OneHot, Relaxable, Scored, Variable
+from drawgrad.variables import Binary, Countable, OneHot, Relaxable, Scored, Subset, Variable
 
 __all__ = ["claims", "ideas"]
 
@@ -18,6 +18,7 @@ TAKES: dict[type, str] = {
     Relaxable: "categorical, Bernoulli",
     OneHot: "categorical",
     Binary: "Bernoulli",
+    Subset: "k-subsets",
     Scored: "any with `log_prob`",
     Variable: "any with `rsample`",
 }

@@ -23,12 +23,23 @@ from drawgrad.estimators.straight_through import (
     SlopeAnnealedStraightThrough,
     StraightThrough,
 )
-from drawgrad.estimators.structured import IndeCateR, RaoBlackwellScore, UnorderedSet
+from drawgrad.estimators.structured import (
+    AdaptiveStep,
+    Aimle,
+    IndeCateR,
+    PerturbAndMap,
+    RaoBlackwellScore,
+    Simple,
+    STGumbelTopK,
+    UnorderedSet,
+)
 from drawgrad.estimators.surrogate import StraightThroughEstimator, SurrogateEstimator
 
 __all__ = [
     "ESTIMATORS",
     "ZGR",
+    "AdaptiveStep",
+    "Aimle",
     "Arm",
     "Arsm",
     "Baseline",
@@ -49,6 +60,7 @@ __all__ = [
     "NoBaseline",
     "Nvil",
     "Pathwise",
+    "PerturbAndMap",
     "RaoBlackwellScore",
     "Rebar",
     "ReinMax",
@@ -57,7 +69,9 @@ __all__ = [
     "Reinforce",
     "Relax",
     "STGumbelSoftmax",
+    "STGumbelTopK",
     "SampleEstimator",
+    "Simple",
     "SlopeAnnealedStraightThrough",
     "StatefulEstimator",
     "StraightThrough",

@@ -12,11 +12,13 @@ from drawgrad.functional.noise import gumbel_noise, logistic_noise
 from drawgrad.functional.permutation import Sinkhorn, assignment, gumbel_sinkhorn, sinkhorn
 from drawgrad.functional.ranking import gumbel_top_k, relaxed_top_k
 from drawgrad.functional.seeds import draw_seed, fold_seed
+from drawgrad.functional.solver_gradient import StepRule, perturb_and_map, sum_of_gamma_noise
 from drawgrad.functional.subset import log_esp, subset_marginals, subset_sample
 from drawgrad.functional.surrogate import straight_through
 
 __all__ = [
     "Sinkhorn",
+    "StepRule",
     "assignment",
     "bernoulli_kl",
     "binary_concrete",
@@ -35,10 +37,12 @@ __all__ = [
     "gumbel_top_k",
     "log_esp",
     "logistic_noise",
+    "perturb_and_map",
     "relaxed_top_k",
     "sinkhorn",
     "straight_through",
     "subset_marginals",
     "subset_sample",
+    "sum_of_gamma_noise",
     "winner_of_shards",
 ]

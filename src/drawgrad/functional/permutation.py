@@ -128,7 +128,7 @@ def gumbel_sinkhorn(
 
     Example:
         >>> import torch
-        >>> gumbel_sinkhorn(torch.tensor([[9.0, 0.0], [0.0, 9.0]]), hard=True, seed=0)
+        >>> gumbel_sinkhorn(torch.tensor([[3.0, 0.0], [0.0, 3.0]]), hard=True, seed=0)
         tensor([[1., 0.],
                 [0., 1.]])
 

@@ -50,14 +50,15 @@ def log_esp(
     References:
         Chen, Dempster, Liu. Weighted finite population sampling to maximize entropy. Biometrika 81, 1994.
     """
-    scores, possible, tilt = _tilted(logits, k, mask)
+    front, logits = _distinct(logits, mask)
+    scores, possible, tilt = _tilted(logits, k)
     levels = product_tree(_terms(scores), max(k, 1))
     chance = levels[-1][k, 0]
     allowed = scores != -torch.inf
     # Of Bernoulli variables: P(N = k) prod (1 + w exp(tilt)) exp(-k tilt), in which the tilt cancels.
     ones = torch.where(allowed, torch.nn.functional.softplus(torch.where(allowed, scores, 0.0)), 0.0).sum(0)
     value = torch.where(possible, torch.where(possible, chance, 1.0).log() + ones - k * tilt, -torch.inf)
-    return value.reshape(logits.shape[:-1]).to(logits.dtype)
+    return value.reshape(logits.shape[:-1]).to(logits.dtype).expand([*front, *logits.shape[:-1]])
 
 
 def subset_marginals(
@@ -94,13 +95,14 @@ def subset_marginals(
         Chen, Dempster, Liu. Weighted finite population sampling to maximize entropy. Biometrika 81, 1994.
         Ahmed, Zeng, Niepert, Van den Broeck. SIMPLE: a gradient estimator for k-subset sampling. ICLR 2023.
     """
-    scores, possible, _ = _tilted(logits, k, mask)
+    front, logits = _distinct(logits, mask)
+    scores, possible, _ = _tilted(logits, k)
     terms = _terms(scores)
     levels = product_tree(terms, max(k, 1))
     chance = torch.where(possible, levels[-1][k, 0], 1.0)
     marginals = terms[1] * derivative(levels, k)[1, : len(scores)] / chance
     marginals = torch.where(possible, marginals, 0.0)
-    return marginals.T.reshape(logits.shape).to(logits.dtype)
+    return marginals.T.reshape(logits.shape).to(logits.dtype).expand([*front, *logits.shape])
 
 
 def subset_sample(
@@ -143,9 +145,10 @@ def subset_sample(
         Sinica 7, 1997.
     """
     with torch.no_grad():
-        # Expanded dimensions are samples: one tree serves them all.
-        repeats, distinct = _distinct(logits if mask is None else _masked(logits, mask))
-        scores, possible, _ = _tilted(distinct, k, None)
+        shape = logits.shape
+        front, logits = _distinct(logits, mask)
+        repeats = math.prod(front)
+        scores, possible, _ = _tilted(logits, k)
         levels = product_tree(_terms(scores), max(k, 1))
         classes, rows = scores.shape
         noise = logistic_noise(
@@ -160,23 +163,21 @@ def subset_sample(
         counts = torch.where(possible, k, 0).expand(repeats, 1, rows)
         drawn = split(levels, counts, uniform)[:, :classes].transpose(1, 2)
         failed = scores.isnan().any(0)[:, None]
-        return torch.where(failed, torch.nan, drawn.double()).reshape(logits.shape).to(logits.dtype)
+        return torch.where(failed, torch.nan, drawn.double()).reshape(shape).to(logits.dtype)
 
 
-def _masked(logits: Tensor, mask: Tensor) -> Tensor:
-    check_mask(mask, logits)
-    return torch.where(mask, logits, -torch.inf)
-
-
-def _distinct(logits: Tensor) -> tuple[int, Tensor]:
-    """How often the leading, expanded dimensions repeat the rows, and the rows that they repeat."""
+def _distinct(logits: Tensor, mask: Tensor | None) -> tuple[list[int], Tensor]:
+    """The leading dimensions that only repeat what is inside, samples mostly: one tree serves them all. The inside."""
     check_floating(logits, "logits")
     check_dim(-1, logits, "logits")
-    repeats = 1
-    while logits.dim() > 1 and logits.stride(0) == 0 and logits.shape[0] > 0:
-        repeats *= logits.shape[0]
+    if mask is not None:
+        check_mask(mask, logits)
+        logits = torch.where(mask, logits, -torch.inf)
+    front: list[int] = []
+    while logits.dim() > 1 and logits.shape[0] > 1 and logits.stride(0) == 0:
+        front.append(logits.shape[0])
         logits = logits[0]
-    return repeats, logits
+    return front, logits
 
 
 def _terms(scores: Tensor) -> Tensor:
@@ -187,7 +188,7 @@ def _terms(scores: Tensor) -> Tensor:
     return terms.new_tensor([1.0, 0.0])[:, None, None].expand(-1, 1, scores.shape[1])
 
 
-def _tilted(logits: Tensor, k: int, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+def _tilted(logits: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """Log-odds of independent Bernoulli variables that have the law of the subset, given that k of them are ones.
 
     The same number is added to all logits of a row, which does not change that law, so that about k ones are expected:
@@ -196,14 +197,10 @@ def _tilted(logits: Tensor, k: int, mask: Tensor | None) -> tuple[Tensor, Tensor
     Returns:
         Log-odds in float64, shape ``(classes, rows)``; whether k classes are allowed, and what was added, ``(rows,)``.
     """
-    check_floating(logits, "logits")
-    check_dim(-1, logits, "logits")
     check_count(k, "k")
     classes = logits.shape[-1]
     if k > classes:
         raise ValueError(f"k must be at most the number of classes, {classes}, but it is {k}; choose fewer")
-    if mask is not None:
-        logits = _masked(logits, mask)
     scores = logits.reshape(math.prod(logits.shape[:-1]), classes).T.double()
     plain = scores.detach()
     possible = ~((plain != -torch.inf).sum(0) < k)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Normal, OneHotCategorical
 
 from drawgrad.diagnostics import Recommendation, candidates, recommend
+from drawgrad.distributions import KSubset
 from drawgrad.estimators import (
     ESTIMATORS,
     Darn,
@@ -45,7 +46,10 @@ def recommended(cost: object = curved, **options: object) -> Recommendation:
 class TestCandidates:
     def test_are_all_that_fit(self) -> None:
         names = {type(found).__name__ for found in candidates(linear, OneHotCategorical(logits=LOGITS))}
-        assert names == set(ESTIMATORS) - {"Arm", "DisArm", "Pathwise", "Vimco"}
+        of_subsets = {"Aimle", "PerturbAndMap", "STGumbelTopK", "Simple"}
+        assert names == set(ESTIMATORS) - {"Arm", "DisArm", "Pathwise", "Vimco"} - of_subsets
+        found = {type(each).__name__ for each in candidates(lambda z: z[..., 0] - z[..., 1] ** 2, KSubset(LOGITS, 2))}
+        assert {"LeaveOneOut", "UnorderedSet"} | of_subsets <= found
 
     def test_have_each_temperature(self) -> None:
         found = candidates(linear, OneHotCategorical(logits=LOGITS), temperatures=(0.2, 0.7))
