@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 
+import pytest
 from rich.console import Console
 
 from drawgrad.cli.progress import Display
@@ -13,9 +14,9 @@ from drawgrad.studies.runs.loop import Progress
 LATEST = {"train/elbo": -22.5, "valid/elbo": -23.25, "train/tau": 0.5}
 
 
-def show(terminal: bool, begin: int = 0) -> str:
+def show(terminal: bool, begin: int = 0, width: int = 120) -> str:
     file = io.StringIO()
-    with Display(Console(file=file, force_terminal=terminal, width=120)) as display:
+    with Display(Console(file=file, force_terminal=terminal, width=width)) as display:
         for step in range(begin, 201):
             display.step(Progress(step, 200, seconds=3.0 + step / 100, latest=LATEST if step > 50 else {}))
         for done in range(3, 31, 3):
@@ -42,3 +43,31 @@ def test_a_terminal_shows_bars():
     assert "200/200 ELBO -22.50  valid -23.25  tau 0.50   100 steps/s" in text
     assert "30/30" in text
     assert "━" in text
+
+
+def plain(text: str) -> list[str]:
+    return [
+        line for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).replace("\r", "\n").splitlines() if line.strip()
+    ]
+
+
+@pytest.mark.parametrize("width", [50, 60, 72, 80, 100])
+def test_a_narrow_terminal_loses_words_and_not_the_count(width):
+    lines = [line for line in plain(show(terminal=True, width=width)) if line.startswith("training")]
+    assert all("200" in line and len(line) <= width for line in lines)
+    assert "200/200" in lines[-1]
+    assert ("steps/s" in lines[-1]) == (width >= 80)
+    assert ("tau" in lines[-1]) == (width >= 100)
+
+
+def test_the_first_step_and_what_is_long_ago_are_not_in_the_speed():
+    file = io.StringIO()
+    with Display(Console(file=file, width=120)) as display:
+        seconds = 0.0
+        for step in range(101):
+            # The first step compiles; from step 51 on, another program wants the machine.
+            seconds += 0.0 if step == 0 else 30.0 if step == 1 else 0.1 if step <= 50 else 1.0
+            display.step(Progress(step, 100, seconds=seconds))
+    lines = file.getvalue().splitlines()
+    assert lines[0] == "training 10/100    10 steps/s"
+    assert lines[-1] == "training 100/100     1 steps/s"

@@ -77,7 +77,8 @@ def train(*, out: str | None, resume: bool, **settings: Any) -> None:
         except Interrupted as error:
             raise UserError("train", f"{error}{_cure(folder)}", code=130) from error
         except OSError as error:
-            raise UserError("train", f"{of_system(error)}{_cure(folder, 'then ')}", code=1) from error
+            cure = _cure(folder, "when that is mended, ")
+            raise UserError("train", f"{of_system(error, settled=bool(cure))}{cure}", code=1) from error
         except (MemoryError, RuntimeError) as error:
             if not of_memory(error):
                 raise
@@ -106,7 +107,13 @@ def _run(config: AutoencoderConfig, folder: RunFolder, resume: bool, given: set[
     from drawgrad.studies.tasks.autoencoder.figure import draw_figure
     from drawgrad.studies.tasks.autoencoder.gradient import idle_settings
     from drawgrad.studies.tasks.autoencoder.report import results_table
-    from drawgrad.studies.tasks.autoencoder.training import measure, read_results, select_device, train_vae
+    from drawgrad.studies.tasks.autoencoder.training import (
+        check_memory,
+        measure,
+        read_results,
+        select_device,
+        train_vae,
+    )
 
     console = Console()
     with _plain_warnings(console):
@@ -119,6 +126,7 @@ def _run(config: AutoencoderConfig, folder: RunFolder, resume: bool, given: set[
             return
         select_device(config.machine.device)
         images = load(config.data.data, config.data.data_dir)
+        check_memory(config, images)
         with folder.held():
             if starts:
                 folder.begin(config)

@@ -54,13 +54,20 @@ def one_line(error: click.ClickException, command: str) -> str:
     return message if message.endswith("?") else f"{message}; {cure}"
 
 
-def of_system(error: OSError) -> str:
-    """What the operating system refused: which file, why, and a cure where one is known."""
+def of_system(error: OSError, settled: bool = False) -> str:
+    """What the operating system refused: which file, why, and a cure where one is known.
+
+    Args:
+        error: Its error.
+        settled: Whether the folder is that of a run that has begun, so that another one is no cure.
+    """
     name = "standard output" if error.filename is None else os.fsdecode(error.filename)
     if len(name) > LONGEST:
         name = f"{name[: LONGEST // 2]}...{name[-LONGEST // 2 :]}"
     reason = (error.strerror or str(error) or type(error).__name__).lower()
     match error.errno:
+        case _ if settled:
+            cure = ""
         case errno.ENOSPC | errno.EDQUOT:
             cure = "; make room, or choose another folder with --out"
         case errno.ENAMETOOLONG:

@@ -149,3 +149,47 @@ def test_a_damaged_archive_is_told_in_one_line(damage, tmp_path):
 
 def test_the_cache_is_the_users_own_folder():
     assert files.cache_folder().name == "drawgrad"
+
+
+@pytest.mark.parametrize("name", ["images.gz", "images.gz.gz", "images"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_file_is_found_packed_or_unpacked_under_either_name(name, packed, tmp_path):
+    (tmp_path / name).write_bytes(gzip.compress(CONTENT) if packed else CONTENT)
+    assert load_file(RemoteFile("images.gz", (), CONTENT.decode()), parse, tmp_path) == CONTENT.decode()
+
+
+def test_a_folder_where_a_file_belongs_is_told(tmp_path):
+    (tmp_path / "set" / "file.txt").mkdir(parents=True)
+    with pytest.raises(DataError, match=f"^{tmp_path}/set/file.txt is no file; remove it and put the file there"):
+        load_file(RemoteFile("set/file.txt", (), ""), parse, tmp_path)
+
+
+def test_a_data_folder_that_is_a_file_holds_nothing(tmp_path):
+    (tmp_path / "data").write_text("")
+    with pytest.raises(DataError, match=f"^{tmp_path}/data/set/file.txt is missing; put it there"):
+        load_file(RemoteFile("set/file.txt", ("http://nowhere",), ""), parse, tmp_path / "data")
+
+
+def test_a_name_that_is_too_long_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"cannot be read \(File name too long\); give another data folder"):
+        load_file(RemoteFile("x" * 300, (), ""), parse, tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_is_told_with_a_cure(server, tmp_path, monkeypatch):
+    (tmp_path / "home").write_text("a file, in which nobody can make a folder, not even root")
+    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "home" / "cache")
+    with pytest.raises(DataError, match=r"^the cache .*/home/cache/set cannot be written \(Not a directory\); give a"):
+        load_file(remote(server, "good"), parse)
+    assert server.asked == []
+
+
+def test_a_full_disk_is_told(server, cache, monkeypatch):
+    import pooch
+
+    def full(self: object, url: str, path: str, pooch: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", full)
+    with pytest.raises(DataError, match=r"could not be downloaded \(.*No space left on device\); try again, or"):
+        load_file(remote(server, "good"), parse)
+    assert everything(cache) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib.image
 from matplotlib.figure import Figure
 
-from drawgrad.studies.exhibits.drawing import plain_axes
+from drawgrad.studies.drawing import plain_axes
 from drawgrad.studies.exhibits.page import Page
 
 

@@ -6,7 +6,8 @@ import gzip
 import os
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -27,7 +28,7 @@ class RemoteFile:
     """A file of a data set.
 
     Args:
-        path: Where it lies below the data folder. A file with `.gz` appended is found as well.
+        path: Where it lies below the data folder; found packed or unpacked, with or without the ending `.gz`.
         urls: Where it can be downloaded; tried in order.
         content: The checksum that its parser expects.
     """
@@ -61,8 +62,9 @@ def load_file(file: RemoteFile, parse: Callable[[bytes, str], Parsed], data_dir:
         DataError: If the file is missing, damaged, or cannot be downloaded.
     """
     folder = cache_folder() if data_dir is None else data_dir
-    for path in (folder / file.path, folder / (file.path + ".gz")):
-        if path.is_file():
+    for name in dict.fromkeys((file.path, f"{file.path}.gz", file.path.removesuffix(".gz"))):
+        path = folder / name
+        if _is_there(path):
             try:
                 return parse(_unpacked(path), file.content)
             except DataError as error:
@@ -76,6 +78,19 @@ def load_file(file: RemoteFile, parse: Callable[[bytes, str], Parsed], data_dir:
     return _download(file, parse, folder / file.path)
 
 
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; something else, or a folder that may not be read, is an error of its own."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); give another data folder") from error
+    if not path.is_file():
+        raise DataError(f"{path} is no file; remove it and put the file there")
+    return True
+
+
 def _unpacked(path: Path) -> bytes:
     try:
         content = path.read_bytes()
@@ -84,17 +99,31 @@ def _unpacked(path: Path) -> bytes:
         raise DataError(f"it cannot be read to its end ({error})") from error
 
 
+@contextmanager
+def _room_beside(target: Path) -> Iterator[Path]:
+    """A folder for a while, in the one where a file is to be."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        room = tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-")
+    except OSError as error:
+        raise DataError(
+            f"the cache {target.parent} cannot be written ({error.strerror}); give a data folder that holds "
+            f"{target.name}, or set XDG_CACHE_HOME to a folder of your own"
+        ) from error
+    with room as folder:
+        yield Path(folder)
+
+
 def _download(file: RemoteFile, parse: Callable[[bytes, str], Parsed], target: Path) -> Parsed:
     import pooch
     import requests
 
-    target.parent.mkdir(parents=True, exist_ok=True)
     failures = []
     for url in file.urls:
         # In the folder of the target, so that the last step is a rename within one file system.
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
+        with _room_beside(target) as folder:
             try:
-                path = Path(folder) / target.name
+                path = folder / target.name
                 pooch.HTTPDownloader(timeout=30)(url, str(path), None)
                 parsed = parse(_unpacked(path), file.content)
             except (requests.RequestException, OSError, DataError) as error:

@@ -30,8 +30,8 @@ from drawgrad._tables import with_spread
 from drawgrad._typing import Float, Tensor
 from drawgrad.estimators import DisArm, Estimator, Rebar, Reinforce, Relax
 from drawgrad.functional import draw_seed
+from drawgrad.studies.drawing import COLORS, INK, label_ends, plain_axes
 from drawgrad.studies.exhibits.curves import Curves, descend
-from drawgrad.studies.exhibits.drawing import COLORS, INK, label_ends, plain_axes
 from drawgrad.studies.exhibits.page import Page
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from drawgrad._tables import with_spread
 from drawgrad._typing import Tensor
 from drawgrad.diagnostics import Estimate, compare
 from drawgrad.estimators import Estimator, GumbelRao, GumbelSoftmax, ReinMax, STGumbelSoftmax
-from drawgrad.studies.exhibits.drawing import label_ends, plain_axes
+from drawgrad.studies.drawing import label_ends, plain_axes
 from drawgrad.studies.exhibits.page import Page
 from drawgrad.studies.exhibits.points import Point, log_slope
 

@@ -28,7 +28,7 @@ from drawgrad.estimators import (
     ReinMax,
     StraightThrough,
 )
-from drawgrad.studies.exhibits.drawing import COLORS, FADED, RULE, label_ends, plain_axes
+from drawgrad.studies.drawing import COLORS, FADED, RULE, label_ends, plain_axes
 from drawgrad.studies.exhibits.page import Page
 from drawgrad.studies.exhibits.points import Point, log_slope
 

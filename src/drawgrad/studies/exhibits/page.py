@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from drawgrad._tables import markdown_table, text_table
+from drawgrad.studies.drawing import FADED, INK
 from drawgrad.studies.engine import Recipe
-from drawgrad.studies.exhibits.drawing import FADED, INK
 from drawgrad.studies.files import write_atomically
 
 if TYPE_CHECKING:

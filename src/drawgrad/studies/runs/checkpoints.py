@@ -57,7 +57,7 @@ class Checkpoints:
     def paths(self) -> list[Path]:
         """The checkpoints, the newest first. Files that were being written when a process died are not among them."""
         found = {}
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+        for path in self.folder.iterdir() if self.folder.exists() else ():
             named = NAME.fullmatch(path.name)
             if named:
                 found[int(named[1])] = path

@@ -14,6 +14,7 @@ from drawgrad._tables import with_spread
 from drawgrad._typing import Float, Tensor
 from drawgrad.functional import draw_seed
 from drawgrad.studies.data import Images
+from drawgrad.studies.drawing import FADED, INK, RULE, label_ends
 from drawgrad.studies.files import write_atomically
 from drawgrad.studies.runs.journal import read_metrics
 from drawgrad.studies.tasks.autoencoder.evaluation import state_probs
@@ -30,7 +31,6 @@ __all__ = ["draw_figure"]
 
 WIDTH, HEIGHT = 13.0, 8.7
 """Inches; so are all positions below, from the top left corner."""
-INK, FADED, RULE = "#1f2430", "#7b8190", "#e4e6ec"
 TRAIN, VALID, TEST = "#7d94c4", "#d1495b", "#3c7a57"
 BLUES = ["#ffffff", "#b4c8ec", "#3f6bbd", "#14275a"]
 DRAW_SEED = 7
@@ -166,26 +166,28 @@ def _curves(page: _Page, trained: TrainedVAE, lines: list[dict[str, Any]], resul
     relaxed = not trained.model.estimator.hard
     note = "bounds over the steps" + ("; training uses relaxed samples" if relaxed else "")
     page.panel(0.4, 4.55, "Learning", note)
-    upper = page.axes(0.95, 5.0, 3.3, 2.3)
-    lower = page.axes(0.95, 7.45, 3.3, 0.75, sharex=upper)
-    last = lines[-1]["step"]
-    ends: dict[str, tuple[float, str]] = {"test bound": (results.test_bound, TEST)}
-    for kind, color in (("train", TRAIN), ("valid", VALID)):
+    upper = page.axes(0.95, 5.0, 3.05, 2.3)
+    lower = page.axes(0.95, 7.45, 3.05, 0.75, sharex=upper)
+    # Where the record was lost there may be no curve, but what came out is known.
+    ends = [("test bound", results.test_bound, TEST)]
+    shown = [results.test_bound]
+    for kind, value, color in (("train", results.train_elbo, TRAIN), ("valid", results.valid_elbo, VALID)):
         steps, values = _series(lines, kind, "elbo")
-        upper.plot(steps, values, color=color, lw=1.3)
-        ends[f"{kind} ELBO"] = (values[-1], color)
+        _plot(upper, steps, values, color)
+        ends.append((f"{kind} ELBO", value, color))
+        # The first steps, which are far below all others, would press these together.
+        shown += [value, *(y for step, y in zip(steps, values, strict=True) if step > 0.03 * results.steps)]
     upper.axhline(results.test_bound, color=TEST, lw=1.1, ls=(0, (4, 3)))
-    shown = [line["elbo"] for line in lines if line["step"] > 0.03 * last] + [results.test_bound]
     span = max(shown) - min(shown) or 1.0
-    upper.set_ylim(min(shown) - 0.05 * span, max(shown) + 0.07 * span)
-    upper.set_ylabel("nats")
+    upper.set(xlim=(0, results.steps), ylim=(min(shown) - 0.05 * span, max(shown) + 0.07 * span), ylabel="nats")
     upper.tick_params(labelbottom=False)
-    _label_ends(upper, ends)
+    label_ends(upper, [(f"{name} {value:.2f}", value, color) for name, value, color in ends], gap=0.07)
     below, label = ("tau", "temp. τ") if results.tau is not None else ("kl", "KL, nats")
     steps, values = _series(lines, "train", below)
-    lower.plot(steps, values, color=INK, lw=1.2)
-    lower.set(xlim=(0, last), ylim=(0, 1.2 * max(values)), xlabel="step", ylabel=label)
-    _beside(lower, values[-1], f"{values[-1]:.2f}", INK)
+    _plot(lower, steps, values, INK)
+    lower.set(xlim=(0, results.steps), ylim=(0, 1.2 * max(values, default=0.0) or 1.0), xlabel="step", ylabel=label)
+    if values:
+        label_ends(lower, [(f"{values[-1]:.2f}", values[-1], INK)])
     for axes in (upper, lower):
         axes.grid(axis="y", color=RULE, lw=0.7)
         axes.set_axisbelow(True)
@@ -194,24 +196,13 @@ def _curves(page: _Page, trained: TrainedVAE, lines: list[dict[str, Any]], resul
 
 
 def _series(lines: list[dict[str, Any]], kind: str, name: str) -> tuple[list[int], list[float]]:
-    chosen = [line for line in lines if line["kind"] == kind]
+    chosen = [line for line in lines if line["kind"] == kind and name in line]
     return [line["step"] for line in chosen], [line[name] for line in chosen]
 
 
-def _label_ends(axes: Axes, ends: dict[str, tuple[float, str]]) -> None:
-    """Name the curves at their right ends, moved apart where they would overlap."""
-    low, high = axes.get_ylim()
-    gap = 0.15 * (high - low)
-    position = float("inf")
-    for name, (value, color) in sorted(ends.items(), key=lambda end: -end[1][0]):
-        position = min(value, position - gap)
-        _beside(axes, position, f"{name}\n{value:.2f}", color)
-
-
-def _beside(axes: Axes, y: float, text: str, color: str) -> None:
-    """Write to the right of the axes, at the height of a value."""
-    place: Any = {"xycoords": ("axes fraction", "data"), "xytext": (5, 0), "textcoords": "offset points"}
-    axes.annotate(text, (1, y), va="center", color=color, fontsize=8.5, **place)
+def _plot(axes: Axes, steps: list[int], values: list[float], color: str) -> None:
+    """A curve; one point alone is a dot, because a line through it would not be seen."""
+    axes.plot(steps, values, color=color, lw=1.3, marker="o" if len(steps) == 1 else "", ms=4, clip_on=len(steps) > 1)
 
 
 def _grid(values: Tensor) -> np.ndarray:

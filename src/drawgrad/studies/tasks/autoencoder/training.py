@@ -25,7 +25,17 @@ from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
 from drawgrad.studies.tasks.autoencoder.model import VAE
 from drawgrad.studies.tasks.autoencoder.objective import VAETask
 
-__all__ = ["TEST_SEED", "Results", "TrainedVAE", "build_model", "measure", "read_results", "select_device", "train_vae"]
+__all__ = [
+    "TEST_SEED",
+    "Results",
+    "TrainedVAE",
+    "build_model",
+    "check_memory",
+    "measure",
+    "read_results",
+    "select_device",
+    "train_vae",
+]
 
 TEST_SEED = 20161103
 """Seed of the binarization of grey test images: the same in every run, so that runs compare."""
@@ -112,15 +122,19 @@ def build_model(config: AutoencoderConfig, images: Images) -> VAE:
     Raises:
         SettingError: If it is larger than the memory.
     """
-    _check_memory(config, images)
+    check_memory(config, images)
     generator = torch.Generator().manual_seed(config.optimization.seed)
     learned = config.model.prior == "learned"
     estimator = make_estimator(config, images.pixels)
     return VAE(code_of(config.model), config.model.hidden, images.base_rates(), learned, generator, estimator)
 
 
-def _check_memory(config: AutoencoderConfig, images: Images) -> None:
-    """Refuse what cannot fit, before a system that promises memory it does not have ends the process."""
+def check_memory(config: AutoencoderConfig, images: Images) -> None:
+    """Refuse what cannot fit, before a system that promises memory it does not have ends the process.
+
+    Raises:
+        SettingError: If the settings ask for more than there is.
+    """
     code, hidden, pixels = code_of(config.model), config.model.hidden, images.pixels
     weights = (pixels + code.parameters) * hidden + (code.features + pixels) * hidden
     # Each weight has a gradient and two moments; each number of a sample is there at least forward and backward.

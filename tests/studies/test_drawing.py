@@ -8,7 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from drawgrad.studies.exhibits.drawing import label_ends
+from drawgrad.studies.drawing import label_ends
 
 
 class TestLabels:
