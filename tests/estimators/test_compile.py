@@ -11,9 +11,9 @@ from torch._dynamo.utils import counters
 from torch.distributions import OneHotCategorical
 
 from drawgrad.distributions import RelaxedOneHotCategorical, RelaxedOneHotCategoricalStraightThrough
-from drawgrad.estimators import ESTIMATORS, Estimator, Exact, ReinMax, STGumbelSoftmax, SurrogateEstimator
+from drawgrad.estimators import ESTIMATORS, Estimator, ReinMax, STGumbelSoftmax
 
-TRANSFORMED = [Exact, *(cls for cls in ESTIMATORS.values() if issubclass(cls, SurrogateEstimator))]
+TRANSFORMED = [cls for cls in ESTIMATORS.values() if cls().obstacle(OneHotCategorical(logits=torch.zeros(3))) is None]
 WEIGHTS = torch.linspace(-1, 1, 12)
 
 

@@ -7,7 +7,15 @@ from drawgrad.estimators.base import ESTIMATORS, Estimator, SampleEstimator, Sta
 from drawgrad.estimators.control_variate import MuProp, Rebar, Relax
 from drawgrad.estimators.cost import Cost
 from drawgrad.estimators.exact import Exact
-from drawgrad.estimators.loss import gradient_only, score_loss, spread, sum_variables, with_gradient
+from drawgrad.estimators.loss import (
+    first_order,
+    gradient_only,
+    score_loss,
+    scored,
+    spread,
+    sum_variables,
+    with_gradient,
+)
 from drawgrad.estimators.pathwise import Pathwise
 from drawgrad.estimators.registry import register
 from drawgrad.estimators.relaxed import DecoupledSTGumbelSoftmax, GumbelSoftmax, STGumbelSoftmax
@@ -79,9 +87,11 @@ __all__ = [
     "SurrogateEstimator",
     "UnorderedSet",
     "Vimco",
+    "first_order",
     "gradient_only",
     "register",
     "score_loss",
+    "scored",
     "spread",
     "sum_variables",
     "with_gradient",

@@ -41,6 +41,9 @@ class Estimator(ABC):
         exact: whether it draws nothing: value and gradient have no variance.
         fewest_samples: the least number of ``samples``.
         temperature: the name of the option that :meth:`at` sets, or None if there is none or if it is learned.
+        twice_differentiable: whether further derivatives of the loss, for the parameters of ``q`` and what the cost
+            closes over, estimate those of the expectation without bias. Where the first one is unbiased and this is
+            not declared, they are refused; those of a biased estimator are its formula's.
         compiles: whether one compiled graph holds it, for a ``q`` whose variable this package knows.
     """
 
@@ -52,6 +55,7 @@ class Estimator(ABC):
     exact: ClassVar[bool] = False
     fewest_samples: ClassVar[int] = 1
     temperature: ClassVar[str | None] = None
+    twice_differentiable: ClassVar[bool] = False
     compiles: ClassVar[bool] = True
 
     @abstractmethod

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from drawgrad._checks import check_count
 from drawgrad._typing import Tensor
 from drawgrad.estimators.registry import names
+from drawgrad.kernels.state import is_transformed
 from drawgrad.variables import Countable
 
 __all__ = ["Cost"]
@@ -73,6 +74,9 @@ class Cost:
 
         Nothing that the cost closes over receives a gradient.
         """
+        if is_transformed():
+            found, costs = torch.func.grad(self._sum, has_aux=True)(z.detach())
+            return costs.detach(), found.detach()
         with torch.enable_grad():
             leaf = z.detach().requires_grad_()
             # No leaf and a copy, so that the cost may work in place.
@@ -81,6 +85,10 @@ class Cost:
         if found is None:
             raise self.lacks_gradient("cost")
         return costs.detach(), found
+
+    def _sum(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        costs = self(z)
+        return costs.sum(), costs
 
     def through(self, z: Any) -> Tensor:
         """Costs of samples that carry a gradient, shape ``(samples, *lead)``, checked to be reached by it."""

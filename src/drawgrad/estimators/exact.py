@@ -50,6 +50,7 @@ class Exact(Estimator):
     chunk: int | None = None
     exact: ClassVar[bool] = True
     unbiased: ClassVar[bool] = True
+    twice_differentiable: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
     takes: ClassVar[type] = Countable
 

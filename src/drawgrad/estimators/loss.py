@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from drawgrad._typing import Tensor
+from drawgrad.estimators.registry import names
 
-__all__ = ["gradient_only", "score_loss", "spread", "sum_variables", "with_gradient"]
+__all__ = ["first_order", "gradient_only", "score_loss", "scored", "spread", "sum_variables", "with_gradient"]
 
 
 def sum_variables(values: Tensor, costs: Tensor) -> Tensor:
@@ -36,6 +37,36 @@ def gradient_only(values: Tensor) -> Tensor:
     return _GradientOnly.apply(values)
 
 
+def first_order(values: Tensor, costs: Tensor) -> Tensor:
+    """Zeros with the gradient of ``values``, which is a formula: to differentiate it again is an error.
+
+    Args:
+        values: attached to the parameters of q, with coefficients that were computed without a graph.
+        costs: what the coefficients were computed from.
+
+    Raises:
+        RuntimeError: in a second backward pass.
+    """
+    return _FirstOrder.apply(values, costs)
+
+
+def scored(costs: Tensor, score: Tensor) -> Tensor:
+    r"""Zeros that stand for f (q_	heta(D) / q(D) - 1): their derivatives of any order are the score function's.
+
+    The first one is f times that of the score; the second one has the outer product of the score with itself, and that
+    of the score with the derivative of f, as an unbiased estimate needs.
+
+    Args:
+        costs: f, any shape; a baseline is subtracted already, if there is one.
+        score: log-probabilities of the samples, of the same shape.
+
+    References:
+        Foerster, Farquhar, Al-Shedivat, Rocktäschel, Xing, Whiteson. DiCE: the infinitely differentiable Monte Carlo
+        estimator. ICML 2018.
+    """
+    return _Scored.apply(costs, score)
+
+
 def score_loss(costs: Tensor, signal: Tensor, score: Tensor, weights: Tensor | None = None) -> Tensor:
     r"""A loss of value sum_s w_s f_s and gradient sum_s w_s (signal_s \nabla score_s + \nabla f_s).
 
@@ -46,15 +77,16 @@ def score_loss(costs: Tensor, signal: Tensor, score: Tensor, weights: Tensor | N
         weights: like ``costs``; 1/samples each if None. A sample of weight zero may have any cost, an infinite one too.
 
     Returns:
-        The loss, shape ``lead``.
+        The loss, shape ``lead``. Its further derivatives are unbiased, as far as the first one is.
     """
-    signal = signal.detach()
+    # The signal's value with the derivatives of the costs: those of a baseline have mean zero.
+    signal = signal.detach() + gradient_only(costs)
     if weights is None:
-        return (costs + gradient_only(signal * score)).mean(0)
+        return (costs + scored(signal, score)).mean(0)
     weights = weights.detach().to(costs.dtype)
     none = weights == 0
     factor = torch.where(none, 0.0, weights * signal)
-    return (torch.where(none, 0.0, weights * costs) + gradient_only(factor * score)).sum(0)
+    return (torch.where(none, 0.0, weights * costs) + scored(factor, score)).sum(0)
 
 
 def with_gradient(costs: Tensor, gradient: Tensor, logits: Tensor) -> Tensor:
@@ -70,7 +102,7 @@ def with_gradient(costs: Tensor, gradient: Tensor, logits: Tensor) -> Tensor:
     """
     product = gradient.mean(0).to(logits.dtype) * logits
     # The value of the product may be NaN, where a logit is -inf and its gradient zero; only its gradient is used.
-    along = gradient_only(sum_variables(product[None], costs))[0]
+    along = first_order(sum_variables(product[None], costs), costs)[0]
     return costs.mean(0) + along.to(costs.dtype)
 
 
@@ -88,3 +120,65 @@ class _GradientOnly(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         return grads[0]
+
+
+class _Scored(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(costs: Tensor, score: Tensor) -> Tensor:
+        return torch.zeros_like(costs)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor]:
+        costs, score = ctx.saved_tensors
+        grad = grads[0]
+        if not _may_go_on():
+            return None, grad * costs.to(grad.dtype)
+        return grad * scored(torch.ones_like(costs), score), grad * (costs + scored(costs, score)).to(grad.dtype)
+
+
+class _FirstOrder(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(values: Tensor, costs: Tensor) -> Tensor:
+        return torch.zeros_like(values)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return _Last.apply(grads[0], *ctx.saved_tensors) if _may_go_on() else grads[0], None
+
+
+class _Last(torch.autograd.Function):
+    """A gradient that has no derivative, neither for the parameters of q nor for what the costs depend on."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(grad: Tensor, values: Tensor, costs: Tensor) -> Tensor:
+        return grad.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        raise RuntimeError(
+            "the gradient of this estimator is a formula without second derivatives; use one that has them: "
+            f"{', '.join(names(lambda cls: cls.twice_differentiable))}"
+        )
+
+
+def _may_go_on() -> bool:
+    """Whether a backward pass is recorded, so that its result may be differentiated again."""
+    return torch.is_grad_enabled() and not torch.compiler.is_compiling()

@@ -47,6 +47,7 @@ class Pathwise(SampleEstimator):
     """
 
     unbiased: ClassVar[bool] = True
+    twice_differentiable: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = True
     takes: ClassVar[type] = Variable
     compiles: ClassVar[bool] = False

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["TorchDispatchMode", "is_bare"]
+__all__ = ["TorchDispatchMode", "is_bare", "is_transformed"]
 
 
 def is_bare(*tensors: Tensor) -> bool:
@@ -22,3 +22,8 @@ def is_bare(*tensors: Tensor) -> bool:
         and torch._C._get_tracing_state() is None
         and all((type(tensor) is Tensor or type(tensor) is Parameter) and not tensor.is_neg() for tensor in tensors)
     )
+
+
+def is_transformed() -> bool:
+    """Whether a transform of ``torch.func`` is at work, inside of which ``torch.autograd`` cannot be called."""
+    return bool(torch._C._are_functorch_transforms_active())

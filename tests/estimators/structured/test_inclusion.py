@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from drawgrad.estimators.structured.inclusion import leave_one_out_ratios
+from drawgrad.estimators.structured.inclusion import inclusion_weights
 
 
 def probability(p: Sequence[float], drawn: Sequence[int], left_out: Sequence[int] = ()) -> float:
@@ -24,22 +24,26 @@ def probability(p: Sequence[float], drawn: Sequence[int], left_out: Sequence[int
     return total
 
 
-class TestRatios:
+def weights_of(p: Tensor) -> tuple[Tensor, Tensor]:
+    return inclusion_weights(p.log(), (1 - p.sum(-1)).clamp_min(0))
+
+
+class TestWeights:
     CASES = ((5, 2, 1.0), (6, 3, 2.0), (6, 4, 3.0), (5, 5, 1.0), (8, 4, 5.0))
 
     @pytest.mark.parametrize(("states", "size", "scale"), CASES)
     def test_are_those_of_all_orders(self, states: int, size: int, scale: float) -> None:
         p = (torch.randn(states, dtype=torch.float64) * scale).softmax(0)
         sets = list(itertools.combinations(range(states), size))
-        first, second = leave_one_out_ratios(p[torch.tensor(sets)])
+        first, second = weights_of(p[torch.tensor(sets)])
         for row, drawn in enumerate(sets):
             whole = probability(p.tolist(), drawn)
             for i, s in enumerate(drawn):
                 without = probability(p.tolist(), drawn, (s,))
-                assert first[row, i].item() == pytest.approx(without / whole, rel=1e-7)
+                assert first[row, i].item() == pytest.approx(p[s].item() * without / whole, rel=1e-7)
                 for j, t in enumerate(drawn):
                     expected = 1.0 if i == j else probability(p.tolist(), drawn, (s, t)) / without
-                    assert second[row, i, j].item() == pytest.approx(expected, rel=1e-7)
+                    assert second[row, i, j].item() == pytest.approx(p[t].item() * expected, rel=1e-7)
 
     @pytest.mark.parametrize(("states", "size", "scale"), CASES)
     def test_make_the_estimate_exact_on_average_over_all_sets(self, states: int, size: int, scale: float) -> None:
@@ -48,31 +52,36 @@ class TestRatios:
         f = torch.randn(states, dtype=torch.float64) + 3
         sets = list(itertools.combinations(range(states), size))
         index = torch.tensor(sets)
-        first, second = leave_one_out_ratios(p[index])
+        first, second = weights_of(p[index])
         chance = torch.tensor([probability(p.tolist(), drawn) for drawn in sets], dtype=torch.float64)
         assert chance.sum().item() == pytest.approx(1)
-        baseline = (p[index][:, None] * second * f[index][:, None]).sum(-1)
-        weights = chance[:, None] * p[index] * first
+        baseline = (second * f[index][:, None]).sum(-1)
+        weights = chance[:, None] * first
         assert (weights * f[index]).sum().item() == pytest.approx((p @ f).item(), rel=1e-8)
         score = torch.eye(states, dtype=torch.float64)[index] - p
         found = ((weights * (f[index] - baseline))[..., None] * score).sum((0, 1))
         torch.testing.assert_close(found, p * (f - p @ f), rtol=1e-7, atol=1e-9)
 
-    def test_of_a_set_that_holds_everything_are_one(self) -> None:
+    def test_of_a_set_that_holds_everything_are_the_probabilities(self) -> None:
         for p in ([1.0], [0.3, 0.7], [1.0, 0.0], [1 - 1e-12, 1e-12]):
-            first, second = leave_one_out_ratios(torch.tensor([p], dtype=torch.float64))
-            torch.testing.assert_close(first[0, 0].item(), 1.0)
-            assert bool(second.isfinite().all())
+            given = torch.tensor([p], dtype=torch.float64)
+            first, second = inclusion_weights(given.log(), torch.zeros(1, dtype=torch.float64))
+            torch.testing.assert_close(first, given)
+            torch.testing.assert_close(second, given[:, None].expand(1, len(p), len(p)))
 
-    def test_of_many_rare_states_do_not_vanish(self) -> None:
-        first, second = leave_one_out_ratios(torch.full((1, 20), 1e-12, dtype=torch.float64))
-        # As good as independent draws: the estimate is the mean of the costs, its baseline the mean of the others.
-        torch.testing.assert_close(first * 1e-12, torch.full((1, 20), 1 / 20).double())
-        off = ~torch.eye(20, dtype=torch.bool)
-        torch.testing.assert_close(second[0][off] * 1e-12, torch.full((380,), 1 / 19).double())
+    @pytest.mark.parametrize("log_p", [-7.0, -30.0, -700.0, -800.0, -1e5])
+    @pytest.mark.parametrize("size", [2, 20, 130])
+    def test_of_many_rare_states_do_not_vanish(self, log_p: float, size: int) -> None:
+        given = torch.full((1, size), log_p, dtype=torch.float64)
+        first, second = inclusion_weights(given, 1 - given.exp().sum(-1))
+        # Alike, so each counts for as much; of the others, as much as of those that are left.
+        torch.testing.assert_close(first, torch.full((1, size), 1 / size).double())
+        off = ~torch.eye(size, dtype=torch.bool)
+        left = (1 - given[0, 0].exp()) / (size - 1)
+        torch.testing.assert_close(second[0][off], left.expand(size * (size - 1)))
 
     def test_blocks_are_one_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
         p = torch.rand(50, 3, dtype=torch.float64) / 4
-        whole = leave_one_out_ratios(p)
+        whole = weights_of(p)
         monkeypatch.setattr("drawgrad.estimators.structured.inclusion.BLOCK", 3 * 150 * 7)
-        torch.testing.assert_close(leave_one_out_ratios(p), whole)
+        torch.testing.assert_close(weights_of(p), whole)

@@ -42,7 +42,9 @@ class AntitheticEstimator(SampleEstimator):
         if not variable.learns:
             return costs.mean(0)
         first, second = costs.detach().chunk(2)
-        return with_gradient(costs, spread(first - second, logits) * self.weight(logits, noise), variable.logits)
+        found = spread(first - second, logits) * self.weight(logits, noise)
+        # Of a coin that always falls alike it is zero on average only, and without sense draw by draw.
+        return with_gradient(costs, found.masked_fill(logits.isinf(), 0.0), variable.logits)
 
 
 @register

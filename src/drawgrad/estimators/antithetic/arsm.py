@@ -78,7 +78,9 @@ class Arsm(SampleEstimator):
         contrast = (table - table.mean(1, keepdim=True)).to(logits.dtype)
         weight = 1 / classes - (-noise).softmax(-1)
         shared = weight.reshape(table.shape[0], -1, classes) if table.numel() else weight.reshape(0, 1, classes)
-        return with_gradient(costs, (shared @ contrast.mT).reshape(logits.shape), variable.logits)
+        found = (shared @ contrast.mT).reshape(logits.shape)
+        # Of a class that cannot occur it is zero on average only, and without sense draw by draw.
+        return with_gradient(costs, found.masked_fill(logits == -torch.inf, 0.0), variable.logits)
 
 
 def _swaps(classes: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from drawgrad._checks import check_count, check_temperature
 from drawgrad.estimators.base import StatefulEstimator
 from drawgrad.estimators.cost import Cost
 from drawgrad.estimators.loss import gradient_only, spread, sum_variables, with_gradient
+from drawgrad.kernels.state import is_transformed
 from drawgrad.variables import Relaxable
 
 __all__ = ["ControlVariateEstimator", "relaxed_control"]
@@ -32,7 +33,8 @@ class ControlVariateEstimator(StatefulEstimator):
     .. math:: a - \pi \textstyle\sum_j a_j, \qquad a = r \odot \partial_z c
 
     The estimate is unbiased whatever c is, so the gradient of its variance for the parameters of c is that of its
-    square, which a single draw estimates. It is the gradient of the loss for these parameters.
+    square, which a single draw estimates. It is the gradient of the loss for these parameters, but not inside the
+    transforms of ``torch.func``, where they are constants.
 
     Args:
         samples: draws to average over.
@@ -85,7 +87,7 @@ class ControlVariateEstimator(StatefulEstimator):
         tied = _Tied(drawn, index, z)
         gradient = tied.estimate(costs.detach() - value.detach(), along.detach())
         loss = with_gradient(costs, gradient, variable.logits)
-        if not any(parameter.requires_grad for parameter in self.parameters()):
+        if is_transformed() or not any(parameter.requires_grad for parameter in self.parameters()):
             return loss
         return loss + self._square(tied, gradient, value, along).to(loss.dtype)
 
@@ -152,7 +154,7 @@ def relaxed_control(eta: Tensor, cost: Cost, y: Tensor, costs: Tensor) -> tuple[
 
     Where the cost is not finite the value is NaN, and the graphs see zeros.
     """
-    value, slope = _SecondOrder.apply(y, cost)
+    value, slope = cost.gradient(y) if is_transformed() else _SecondOrder.apply(y, cost)
     usable = value.isfinite() & sum_variables(slope, value).isfinite()
     flaw = torch.zeros_like(value).masked_fill(~usable, torch.nan)
     value = _over_lead(eta, "eta", costs, costs) * _finite(value) + flaw
@@ -166,7 +168,7 @@ class _SecondOrder(torch.autograd.Function):
             return cost.gradient(y)
         with torch.enable_grad():
             ctx.leaf = y.detach().requires_grad_()
-            value = cost(ctx.leaf)
+            value = cost(ctx.leaf.clone())  # the cost may work in place
             slope = None
             if value.requires_grad:
                 (slope,) = torch.autograd.grad(value.sum(), ctx.leaf, create_graph=True, allow_unused=True)

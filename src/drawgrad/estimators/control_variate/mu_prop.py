@@ -9,7 +9,7 @@ from torch import Tensor
 
 from drawgrad.estimators.base import SampleEstimator
 from drawgrad.estimators.cost import Cost
-from drawgrad.estimators.loss import gradient_only, sum_variables
+from drawgrad.estimators.loss import first_order, sum_variables
 from drawgrad.estimators.registry import register
 from drawgrad.variables import Relaxable
 
@@ -57,8 +57,7 @@ class MuProp(SampleEstimator):
     def estimate(self, cost: Cost, variable: Relaxable, seed: Tensor) -> Tensor:
         drawn = variable.expand(self.samples)
         index = drawn.draw(seed)
-        z = drawn.sample_of(index)
-        costs = cost(z)
+        costs = cost(drawn.sample_of(index))
         if not variable.learns:
             return costs.mean(0)
         pi = variable.expand(1).probs()
@@ -68,6 +67,6 @@ class MuProp(SampleEstimator):
         def along_slope(x: Tensor) -> Tensor:
             return sum_variables(slope * x, costs)
 
-        rest = costs.detach() - at_mean - along_slope(z - mean)
+        rest = costs.detach() - at_mean - along_slope(drawn.sample_of(index) - mean)
         score = sum_variables(drawn.log_prob(index), costs)
-        return (costs + gradient_only(rest * score)).mean(0) + gradient_only(along_slope(pi))[0]
+        return (costs + first_order(rest * score, costs)).mean(0) + first_order(along_slope(pi), costs)[0]

@@ -12,6 +12,7 @@ from drawgrad._checks import check_count, check_flag
 from drawgrad.estimators.control_variate.coupled import ControlVariateEstimator, relaxed_control
 from drawgrad.estimators.cost import Cost
 from drawgrad.estimators.registry import register
+from drawgrad.kernels.state import is_transformed
 
 __all__ = ["Relax"]
 
@@ -88,8 +89,20 @@ class Relax(ControlVariateEstimator):
         return (1 + self.relaxed_cost) * self.samples
 
     def control(self, cost: Cost, y: Tensor, costs: Tensor) -> tuple[Tensor, Tensor]:
-        point = y if y.requires_grad else y.detach().requires_grad_()
-        x = point.flatten(costs.dim()) if y.dim() > costs.dim() else point[..., None]
+        if is_transformed():
+            slope, value = torch.func.grad(lambda point: self._value(point, costs), has_aux=True)(y.detach())
+        else:
+            point = y if y.requires_grad else y.detach().requires_grad_()
+            total, value = self._value(point, costs)
+            (slope,) = torch.autograd.grad(total, point, create_graph=True)
+        if not self.relaxed_cost:
+            return value, slope
+        relaxed_value, relaxed_slope = relaxed_control(self.eta, cost, y, costs)
+        return value + relaxed_value, slope + relaxed_slope
+
+    def _value(self, y: Tensor, costs: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network says of relaxed samples, summed, and one by one, like ``costs``."""
+        x = y.flatten(costs.dim()) if y.dim() > costs.dim() else y[..., None]
         weights = self.network.parameters() if isinstance(self.network, nn.Module) else ()
         dtype = next((weight.dtype for weight in weights), x.dtype)
         value = self.network(x.to(dtype)).to(x.dtype)
@@ -98,11 +111,7 @@ class Relax(ControlVariateEstimator):
                 f"network must map shape {tuple(x.shape)}, (samples, *lead, features), to {(*costs.shape, 1)}, but it "
                 f"returned shape {tuple(value.shape)}; end it with a layer of one output"
             )
-        (slope,) = torch.autograd.grad(value.sum(), point, create_graph=True)
-        if not self.relaxed_cost:
-            return value[..., 0], slope
-        relaxed_value, relaxed_slope = relaxed_control(self.eta, cost, y, costs)
-        return value[..., 0] + relaxed_value, slope + relaxed_slope
+        return value.sum(), value[..., 0]
 
 
 def _perceptron(hidden: int, features: int | None, seed: int) -> nn.Module:

@@ -47,7 +47,8 @@ class GumbelSoftmax(SurrogateEstimator):
     hard: ClassVar[bool] = False
 
     def surrogate(self, variable: Relaxable, seed: Tensor) -> Tensor:
-        return variable.relax(self.tau, False, seed)
+        # A copy, for the cost may work in place, and backward needs the sample.
+        return variable.relax(self.tau, False, seed).clone()
 
 
 @register

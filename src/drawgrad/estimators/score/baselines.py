@@ -190,7 +190,7 @@ class Nvil(Baseline):
         p = variables_of(q).mean()
         if p is None:
             raise TypeError(
-                f"Nvil can show its network the probabilities of a OneHotCategorical or Bernoulli, but q is a "
+                f"Nvil can show its network the mean of a q such as OneHotCategorical or Bernoulli, but q is a "
                 f"{type(q).__name__}; say what it sees with `with baseline.given(x):` around the call"
             )
         p = p.detach()

@@ -47,6 +47,7 @@ class LeaveOneOut(SampleEstimator):
     samples: int = 2
     fewest_samples: ClassVar[int] = 2
     unbiased: ClassVar[bool] = True
+    twice_differentiable: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
     takes: ClassVar[type] = Scored
 

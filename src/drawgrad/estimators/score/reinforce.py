@@ -59,6 +59,7 @@ class Reinforce(StatefulEstimator):
     """
 
     unbiased: ClassVar[bool] = True
+    twice_differentiable: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
     takes: ClassVar[type] = Scored
 
@@ -111,11 +112,10 @@ class Reinforce(StatefulEstimator):
             index = source.expand(self.samples // 2).draw_antithetic(seed)
         else:
             index = source.expand(self.samples).draw(seed)
-        z = source.sample_of(index)
-        costs = cost(z)
+        costs = cost(source.sample_of(index))
         signal = self.baseline(costs.detach(), variable.q)
         drawn = variable.expand(self.samples)
-        log_q = drawn.log_prob(index if source is variable else variable.index_of(z))
+        log_q = drawn.log_prob(index if source is variable else variable.index_of(source.sample_of(index)))
         weights = None
         if source is not variable:
             log_r = source.expand(self.samples).log_prob(index)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from drawgrad.estimators.base import SampleEstimator
 from drawgrad.estimators.cost import Cost
-from drawgrad.estimators.loss import gradient_only, sum_variables
+from drawgrad.estimators.loss import first_order, sum_variables
 from drawgrad.estimators.registry import register
 from drawgrad.variables import Scored
 
@@ -74,7 +74,7 @@ class Vimco(SampleEstimator):
         # A baseline may be any number that the others yield; where they are all impossible, zero.
         without = torch.where(without.isinf(), 0.0, without)
         score = sum_variables(drawn.log_prob(index), costs)
-        return bound + gradient_only((bound.detach() - without) * score).sum(0)
+        return bound + first_order((bound.detach() - without) * score, costs).sum(0)
 
 
 def _bound(costs: Tensor) -> Tensor:

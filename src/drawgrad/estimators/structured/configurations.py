@@ -75,6 +75,29 @@ class Configurations:
         """Log-probabilities of configurations ``(rows, count, n)``, float64, shape ``(rows, count)``."""
         return self.log_pi[:, None].expand(-1, chosen.shape[1], -1, -1).gather(-1, chosen[..., None])[..., 0].sum(-1)
 
+    def remainder(self, chosen: Tensor) -> Tensor:
+        """The probability of all configurations but those of ``(rows, count, n)``, float64, shape ``(rows,)``.
+
+        Summed over the classes that leave the tree of the chosen ones, and not as a difference from one, which would
+        lose what is small.
+        """
+        count = chosen.shape[1]
+        log_p = self.log_pi.new_zeros(chosen.shape[:2])
+        alike = torch.ones(self.rows, count, count, dtype=torch.bool, device=chosen.device)
+        found = self.log_pi.new_zeros(self.rows)
+        earlier = torch.ones(count, count, dtype=torch.bool, device=chosen.device).tril(-1)
+        for n in range(chosen.shape[2]):
+            # One of those that are alike so far stands for all.
+            repeated = (alike & earlier).any(-1)
+            taken = torch.zeros(self.rows, count, self.log_pi.shape[2], device=chosen.device)
+            own = chosen[:, None, :, n].expand(-1, count, -1)
+            taken = taken.scatter_add(-1, own, alike.to(taken.dtype))
+            leaving = torch.where(taken > 0, -torch.inf, self.log_pi[:, None, n]).logsumexp(-1)
+            found = found + torch.where(repeated, 0.0, (log_p + leaving).exp()).sum(-1)
+            log_p = log_p + self.log_pi[:, n].gather(-1, chosen[..., n])
+            alike = alike & (chosen[:, :, None, n] == chosen[:, None, :, n])
+        return found
+
     def top(self, count: int, without: Tensor) -> Tensor:
         """The ``count`` most probable configurations but those of ``without``, shape ``(rows, count, n)``."""
         return self._beam(count, without, None)

@@ -1,4 +1,4 @@
-"""Probabilities of sets that are drawn without replacement, and their ratios."""
+"""Probabilities of sets that are drawn without replacement, and what each element counts for."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["leave_one_out_ratios"]
+__all__ = ["inclusion_weights"]
 
 BLOCK = 2**22
 """Numbers of the quadrature that are held at once: 32 MiB."""
+TINY = -30.0
+"""log x below which 1 - exp(-x) is x."""
 
 
-def leave_one_out_ratios(p: Tensor) -> tuple[Tensor, Tensor]:
-    r"""How much likelier a set is once one of its elements was drawn first, and the same after a first one.
+def inclusion_weights(log_p: Tensor, outside: Tensor) -> tuple[Tensor, Tensor]:
+    r"""What each element of a set S counts for, and what it counts for after a first one.
 
-    .. math:: R(S, s) = \frac{P_s(S \setminus s)}{P(S)}, \qquad
-        R_s(S, j) = \frac{P_{sj}(S \setminus sj)}{P_s(S \setminus s)}
+    .. math:: \pi_s \frac{P_s(S \setminus s)}{P(S)}, \qquad
+        \pi_j \frac{P_{sj}(S \setminus sj)}{P_s(S \setminus s)} \quad (\pi_s \text{ for } j = s)
 
     P_C(T) is the probability that the first draws without replacement from all states but C are those of T. Drawing
     without replacement is a race of exponential clocks with rates pi, so all of them are integrals of one kind, with
@@ -25,40 +27,47 @@ def leave_one_out_ratios(p: Tensor) -> tuple[Tensor, Tensor]:
 
     .. math:: P_C(S \setminus C) = \int_0^\infty e^{-y} \prod_{s \in S \setminus C} (1 - e^{-y \pi_s / \lambda})\, dy
 
-    They are computed by the trapezoidal rule in log y, to about nine digits.
+    They are computed by the trapezoidal rule in log y, to about nine digits. All products are sums of logarithms, so
+    that neither many elements nor rare ones make them vanish.
 
     Args:
-        p: probabilities of the elements of S, float64, shape ``(rows, k)``. Those that are zero are left out of S.
+        log_p: log-probabilities of the elements of S, float64, shape ``(rows, k)``. Those of probability zero are left
+            out of S.
+        outside: lambda, shape ``(rows,)``.
 
     Returns:
-        R(S, s), shape ``(rows, k)``, and R_s(S, j), shape ``(rows, k, k)``, with ones on its diagonal.
+        Weights of shape ``(rows, k)``, and of shape ``(rows, k, k)`` for s and j.
     """
-    k = p.shape[1]
+    k = log_p.shape[1]
     # The integrand falls like y on the left, decays like y^k exp(-y) on the right, and is as narrow as 1/sqrt(k).
     step = min(0.3, 0.9 / math.sqrt(k + 1))
     low, high = -28.0, math.log(k + 1 + 12 * math.sqrt(k + 1) + 30)
-    y = torch.arange(low, high, step, dtype=p.dtype, device=p.device).exp()
-    measure = y * (-y).exp()
-    rows = max(1, BLOCK // (k * len(y)))
-    ratios = (
-        [_ratios(block, y, measure) for block in p.split(rows)] if len(p) else [(p, p[..., None].expand(-1, -1, k))]
-    )
-    return torch.cat([first for first, _ in ratios]), torch.cat([second for _, second in ratios])
+    log_y = torch.arange(low, high, step, dtype=log_p.dtype, device=log_p.device)
+    rows = max(1, BLOCK // (k * len(log_y)))
+    if not len(log_p):
+        return log_p.exp(), log_p.exp()[..., None].expand(-1, -1, k)
+    parts = zip(log_p.split(rows), outside.split(rows), strict=True)
+    blocks = [_weights(block, beyond, log_y) for block, beyond in parts]
+    return torch.cat([first for first, _ in blocks]), torch.cat([second for _, second in blocks])
 
 
-def _ratios(p: Tensor, y: Tensor, measure: Tensor) -> tuple[Tensor, Tensor]:
-    left_out = (p == 0)[..., None]
-    outside = (1 - p.sum(1)).clamp_min(0)[:, None, None]
-    rate = torch.where(left_out, 1.0, p[..., None]) / outside
-    # Scaled by their sizes: a product of many small factors must not vanish.
-    size = torch.where(left_out, 1.0, rate.clamp_max(1))
-    factor = torch.where(left_out, 1.0, -torch.expm1(-rate * y) / size)
-    whole = measure * factor.prod(1, keepdim=True)
-    inverse = 1 / factor
-    one = whole * inverse
+def _weights(log_p: Tensor, outside: Tensor, log_y: Tensor) -> tuple[Tensor, Tensor]:
+    left_out = log_p == -torch.inf
+    log_rate = torch.where(left_out, 0.0, log_p - outside.log()[:, None])
+    # Scaled by their sizes, which go into the weights: what is left are numbers between y and 1.
+    size = torch.where(left_out, 0.0, log_rate.clamp_max(0))
+    log_x = log_rate[..., None] + log_y
+    log_factor = torch.where(log_x < TINY, log_x, (-torch.expm1(-log_x.clamp_min(TINY - 1).exp())).log())
+    log_factor = torch.where(left_out[..., None], 0.0, log_factor - size[..., None])
+    log_whole = log_y - log_y.exp() + log_factor.sum(1)
+    log_whole = log_whole - log_whole.amax(-1, keepdim=True)
+    inverse = (-log_factor).exp()
+    one = (log_whole[:, None] - log_factor).exp()
     without_one = one.sum(-1)
     without_two = one @ inverse.transpose(1, 2)
-    size = size[..., 0]
-    second = without_two / (without_one[..., None] * size[:, None])
-    diagonal = torch.eye(p.shape[1], dtype=torch.bool, device=p.device)
-    return without_one / (whole.sum(-1) * size), torch.where(diagonal, 1.0, second)
+    # pi_s without the size of s: lambda where the element is rare.
+    p = torch.where(left_out, 0.0, (log_p - size).exp())
+    second = without_two / without_one[..., None] * p[:, None]
+    diagonal = torch.eye(log_p.shape[1], dtype=torch.bool, device=log_p.device)
+    first = without_one / log_whole.exp().sum(-1, keepdim=True) * p
+    return first, torch.where(diagonal, log_p.exp()[:, None], second)

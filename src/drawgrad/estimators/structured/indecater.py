@@ -10,7 +10,7 @@ from torch import Tensor
 
 from drawgrad.estimators.base import SampleEstimator
 from drawgrad.estimators.cost import Cost, check_chunk
-from drawgrad.estimators.loss import gradient_only
+from drawgrad.estimators.loss import first_order
 from drawgrad.estimators.registry import register
 from drawgrad.variables import Countable
 
@@ -68,6 +68,8 @@ class IndeCateR(SampleEstimator):
         lead = variable.batch_shape[: costs.dim() - 1]
         shared = variable.batch_shape[len(lead) :].numel()
         others = variable.states - 1
+        if not shared:
+            return costs.mean(0)  # no choice to make: the only state there is
         number = variable.number(index).reshape(self.samples, *lead, shared)
 
         # Class D_n + 1, D_n + 2, ... (modulo K) of one variable n at a time.
@@ -88,5 +90,8 @@ class IndeCateR(SampleEstimator):
         p = p.expand(self.samples, *p.shape).gather(-1, (number[..., None] + every) % variable.states)
         # A class that cannot occur may have any cost, also an infinite one.
         by_class = torch.where(p == 0, 0.0, by_class)
+        if shared == 1:
+            return (p * by_class).sum((-1, -2)).mean(0).to(costs.dtype)
         value = (p.detach() * by_class).sum(-1).mean(-1)
-        return (value + gradient_only(p * by_class.detach()).sum((-1, -2))).mean(0).to(costs.dtype)
+        gradient = first_order((p * by_class.detach()).sum((-1, -2)), costs)
+        return (value + gradient).mean(0).to(costs.dtype)

@@ -57,6 +57,7 @@ class RaoBlackwellScore(SampleEstimator):
     top: int = 1
     centred: bool = False
     unbiased: ClassVar[bool] = True
+    twice_differentiable: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
     takes: ClassVar[type] = Countable
 
@@ -80,7 +81,7 @@ class RaoBlackwellScore(SampleEstimator):
         chosen = torch.cat([chosen, space.top(top - 1, chosen)], 1)
         weights = space.log_prob(chosen).exp()
         if top < space.states:
-            rest = (1 - weights.sum(1, keepdim=True)).clamp_min(0)
+            rest = space.remainder(chosen)[:, None]
             repeated = space.repeat(self.samples)
             others = repeated.draw(1, chosen.repeat(self.samples, 1, 1), seed)
             others = others.reshape(self.samples, space.rows, chosen.shape[2]).transpose(0, 1)

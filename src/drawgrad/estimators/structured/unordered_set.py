@@ -13,7 +13,7 @@ from drawgrad.estimators.cost import Cost, check_chunk
 from drawgrad.estimators.loss import score_loss, sum_variables
 from drawgrad.estimators.registry import register
 from drawgrad.estimators.structured.configurations import Configurations
-from drawgrad.estimators.structured.inclusion import leave_one_out_ratios
+from drawgrad.estimators.structured.inclusion import inclusion_weights
 from drawgrad.functional import fold_seed
 from drawgrad.variables import Countable
 
@@ -61,6 +61,7 @@ class UnorderedSet(SampleEstimator):
     chunk: int | None = None
     fewest_samples: ClassVar[int] = 2
     unbiased: ClassVar[bool] = True
+    twice_differentiable: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
     takes: ClassVar[type] = Countable
 
@@ -82,13 +83,13 @@ class UnorderedSet(SampleEstimator):
         chosen = torch.cat([chosen, space.draw(size - 1, chosen, fold_seed(seed, 1))], 1)
         number = space.numbers(chosen)
         costs = torch.cat([first, cost.of_states(variable, number[1:], self.chunk)]) if size > 1 else first
-        p = space.log_prob(chosen).exp()
-        ratios, second = leave_one_out_ratios(p)
-        weights = space.by_cost(p * ratios)
-        # Rows of costs, like p: a state that cannot occur may have any cost.
-        known = costs.detach().reshape(size, space.rows).T.to(p.dtype)
-        known = torch.where(p == 0, 0.0, known)
-        baseline = ((p[:, None] * second) @ known[..., None])[..., 0]
+        log_p = space.log_prob(chosen)
+        weights, others = inclusion_weights(log_p, space.remainder(chosen))
+        weights = space.by_cost(weights)
+        # Rows of costs, like the weights: a state that cannot occur may have any cost.
+        known = costs.detach().reshape(size, space.rows).T.to(log_p.dtype)
+        known = torch.where(log_p == -torch.inf, 0.0, known)
+        baseline = (others @ known[..., None])[..., 0]
         signal = costs.detach() - space.by_cost(baseline).to(costs.dtype)
         score = sum_variables(variable.expand(size).log_prob(variable.state(number)), costs)
         return score_loss(costs, signal, score, weights)
