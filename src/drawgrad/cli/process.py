@@ -65,13 +65,13 @@ def when_interrupted(command: str, message: Callable[[], str]) -> Iterator[None]
     """Say something if a signal ends the process meanwhile, or a KeyboardInterrupt where :func:`begin` has not run.
 
     Args:
-        command: The name of the command.
+        command: The name of the command; empty for the program itself.
         message: Makes the line, as of then.
 
     Raises:
         UserError: With the line, instead of KeyboardInterrupt.
     """
-    _lines.append(lambda: f"drawgrad {command}: {message()}")
+    _lines.append(lambda: f"{f'drawgrad {command}'.rstrip()}: {message()}")
     try:
         yield
     except KeyboardInterrupt as error:

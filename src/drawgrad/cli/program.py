@@ -10,6 +10,7 @@ from importlib.metadata import version
 import click
 
 from drawgrad.cli.compare import compare
+from drawgrad.cli.process import when_interrupted
 from drawgrad.cli.train import train
 from drawgrad.cli.wording import UserError, of_memory, of_system, one_line
 
@@ -28,19 +29,20 @@ program.add_command(train)
 
 def run(arguments: Sequence[str]) -> int:
     """Run the program; returns its exit code."""
-    known = bool(arguments) and arguments[0] in program.commands
-    command = f"drawgrad {arguments[0]}" if known else "drawgrad"
+    name = next((argument for argument in arguments[:1] if argument in program.commands), "")
+    command = f"drawgrad {name}".rstrip()
     try:
-        result = program.main(list(arguments), prog_name="drawgrad", standalone_mode=False)
-        sys.stdout.flush()
+        with when_interrupted(name, lambda: "interrupted"):
+            result = program.main(list(arguments), prog_name="drawgrad", standalone_mode=False)
+            sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0
     except click.ClickException as error:
         return _tell(f"{command}: {one_line(error, command)}", 2)
     except UserError as error:
-        return _tell(f"drawgrad {error.command}: {error}", error.code)
-    except (KeyboardInterrupt, click.Abort):
+        return _tell(f"{command}: {error}", error.code)
+    except click.Abort:  # What click makes of an interrupt.
         return _tell(f"{command}: interrupted", 130)
     except BrokenPipeError:
         return 141  # As of a program that the system ends because nobody reads on.

@@ -31,7 +31,7 @@ from drawgrad._typing import Float, Tensor
 from drawgrad.estimators import DisArm, Estimator, Rebar, Reinforce, Relax
 from drawgrad.functional import draw_seed
 from drawgrad.studies.drawing import COLORS, INK, label_ends, plain_axes
-from drawgrad.studies.exhibits.curves import Curves, descend
+from drawgrad.studies.exhibits.curves import Curves, descend, signs
 from drawgrad.studies.exhibits.page import Page
 
 if TYPE_CHECKING:
@@ -220,7 +220,8 @@ class Coin:
         return Page(
             "One coin b with cost (b - t)^2: progress to the optimum",
             ("estimator", *(f"t = {target:g}" for target in self.targets)),
-            rows, note, lambda figure: _draw(figure, found, self.targets), (4.2 * len(self.targets) + 1, 3.9),
+            rows, note, lambda figure: _draw(figure, found, self.targets), signs,
+            (4.2 * len(self.targets) + 1, 4.3),
         )  # fmt: skip
 
 

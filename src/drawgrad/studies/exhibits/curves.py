@@ -12,11 +12,13 @@ import torch
 from drawgrad._checks import check_count
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.diagnostics import Estimate
+from drawgrad.studies.drawing import INK, sign
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-__all__ = ["Curves", "descend", "over_runs"]
+__all__ = ["Curves", "descend", "over_runs", "signs"]
 
 
 def over_runs(values: Float[Tensor, "runs"]) -> Estimate:
@@ -71,6 +73,18 @@ class Curves:
             self.steps, self.mean - 2 * self.error, self.mean + 2 * self.error, color=color, alpha=0.2, lw=0
         )
         axes.plot(self.steps, self.mean, color=color, lw=1.7)
+
+
+def signs() -> list[Artist]:
+    """What the lines mean that :meth:`Curves.draw` draws."""
+    from matplotlib.patches import Patch
+
+    return [
+        sign("mean of the runs", lw=1.7),
+        Patch(color=INK, alpha=0.2, lw=0, label="within two standard errors"),
+        sign("single runs", lw=0.5, alpha=0.5),
+        sign("optimum", lw=1, ls=(0, (4, 3))),
+    ]
 
 
 def descend(

@@ -19,11 +19,12 @@ from drawgrad._tables import with_spread
 from drawgrad._typing import Tensor
 from drawgrad.diagnostics import Estimate, compare
 from drawgrad.estimators import Estimator, GumbelRao, GumbelSoftmax, ReinMax, STGumbelSoftmax
-from drawgrad.studies.drawing import label_ends, plain_axes
+from drawgrad.studies.drawing import label_ends, plain_axes, sign
 from drawgrad.studies.exhibits.page import Page
 from drawgrad.studies.exhibits.points import Point, log_slope
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -37,6 +38,8 @@ UNIT = 1e-3
 """Of errors in the table."""
 SAMPLES = (1, 10, 100)
 """Gradients that are averaged: the best temperature depends on it."""
+STYLES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
+"""Of the lines of their errors."""
 BIAS, VARIANCE, ERROR = "#d1495b", "#3f6bbd", "#1f2430"
 
 ESTIMATORS: dict[str, Callable[[float], Estimator]] = {
@@ -148,16 +151,11 @@ class Dial:
         )
         return Page(
             "Bias against variance over the temperature: eight classes, cost exp(z.v)",
-            headings, rows, note, lambda figure: _draw(figure, found), (9.6, 6.6),
+            headings, rows, note, lambda figure: _draw(figure, found), _signs, (9.6, 6.9),
         )  # fmt: skip
 
 
 def _draw(figure: Figure, found: Measured) -> None:
-    figure.suptitle(
-        "Black: mean squared error of one gradient, and of the average of 10 and 100 (dashed, dotted); ▼ at the best "
-        "temperature.\nPale red: no bias seen; 2.33 standard errors above its estimate.",
-        x=0.01, ha="left", fontsize=9,
-    )  # fmt: skip
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
     for axes, (name, by_tau) in zip(panels.flat, found.points.items(), strict=True):
         _panel(axes, name, by_tau, found)
@@ -183,10 +181,10 @@ def _panel(axes: Axes, name: str, by_tau: dict[float, Point], found: Measured) -
     axes.errorbar(taus, values, yerr=[b.error for b in bias], color=BIAS, marker="D", ms=3, lw=1.3)
     limits = [(tau, row.bias_limit**2) for tau, row in by_tau.items() if not row.biased]
     axes.plot([tau for tau, _ in limits], [limit for _, limit in limits], color=BIAS, marker="v", ms=4, ls="none",
-              alpha=0.4)  # fmt: skip
+              mfc="white")  # fmt: skip
     axes.errorbar(taus, [v.value for v in variance], yerr=[v.error for v in variance], color=VARIANCE, marker="o", ms=3,
                   lw=1.3)  # fmt: skip
-    for samples, style in zip(SAMPLES, ("-", (0, (5, 2)), (0, (1.5, 1.5))), strict=True):
+    for samples, style in zip(SAMPLES, STYLES, strict=True):
         error = found.error(name, samples)
         axes.plot(taus, [e.value for e in error.values()], color=ERROR, lw=1.0, ls=style, alpha=0.8)
         tau, least = found.best(name, samples)
@@ -197,3 +195,14 @@ def _panel(axes: Axes, name: str, by_tau: dict[float, Point], found: Measured) -
     axes.set(xscale="log", yscale="log", xticks=ticks, xticklabels=[f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     plain_axes(axes, name, "temperature τ", "squared norm of the gradient")
+
+
+def _signs() -> list[Artist]:
+    error = "mean squared error of one gradient", *(f"of the average of {count}" for count in SAMPLES[1:])
+    return [
+        sign("variance", VARIANCE, marker="o", ms=3, lw=1.3),
+        sign("squared bias", BIAS, marker="D", ms=3, lw=1.3),
+        sign("no bias seen: it is below", BIAS, marker="v", ms=4, ls="none", mfc="white"),
+        *(sign(name, ERROR, lw=1.0, ls=style, alpha=0.8) for name, style in zip(error, STYLES, strict=True)),
+        sign("best temperature", ERROR, marker="v", ms=6, ls="none"),
+    ]

@@ -28,11 +28,12 @@ from drawgrad.estimators import (
     ReinMax,
     StraightThrough,
 )
-from drawgrad.studies.drawing import COLORS, FADED, RULE, label_ends, plain_axes
+from drawgrad.studies.drawing import COLORS, FADED, RULE, label_ends, plain_axes, sign
 from drawgrad.studies.exhibits.page import Page
 from drawgrad.studies.exhibits.points import Point, log_slope
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
 __all__ = ["ESTIMATORS", "LinearReward", "Measured", "measure"]
@@ -160,7 +161,7 @@ class LinearReward:
         )
         return Page(
             "Variance against evaluations: eight classes, linear reward",
-            headings, rows, note, lambda figure: _draw(figure, found), (8.2, 5.2),
+            headings, rows, note, lambda figure: _draw(figure, found), _signs, (8.2, 5.4),
         )  # fmt: skip
 
 
@@ -196,9 +197,15 @@ def _draw(figure: Figure, found: Measured) -> None:
     for start in (low * 10**power for power in range(12)):
         axes.plot(ends_of_lines, [start * counts[0] / count for count in ends_of_lines], color=RULE, lw=0.9, zorder=0)
     axes.set(ylim=(low, high), xlim=ends_of_lines)
-    plain_axes(axes, "Eight classes, linear reward", "evaluations of the reward that one gradient takes",
+    plain_axes(axes, "", "evaluations of the reward that one gradient takes",
                "variance of the gradient")  # fmt: skip
     axes.grid(visible=False)
-    axes.annotate("thin lines: slope -1; bars: standard errors; straight-through has no variance", (0.02, 0.03),
-                  xycoords="axes fraction", fontsize=8, color=FADED, backgroundcolor="white")  # fmt: skip
     label_ends(axes, ends)
+
+
+def _signs() -> list[Artist]:
+    return [
+        sign("variance, with its standard error", marker="o", ms=3.5, lw=1.4),
+        sign("slope -1", FADED, lw=0.9),
+        sign("straight-through has no variance", ls="none"),
+    ]

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from drawgrad._tables import markdown_table, text_table
-from drawgrad.studies.drawing import FADED, INK
+from drawgrad.studies.drawing import FADED, INK, titled
 from drawgrad.studies.engine import Recipe
 from drawgrad.studies.files import write_atomically
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
 __all__ = ["ExhibitRecipe", "Page"]
@@ -28,7 +29,8 @@ class Page:
         headings: Of the table's columns.
         rows: Of the table; the first column is text, the others are numbers.
         note: What the numbers are, and what they say.
-        draw: Draws the figure.
+        draw: Draws the figure below its title.
+        signs: What lines and markers of the figure mean.
         size: Of the figure, in inches.
     """
 
@@ -37,6 +39,7 @@ class Page:
     rows: Sequence[Sequence[str]]
     note: str
     draw: Callable[[Figure], None]
+    signs: Callable[[], Sequence[Artist]]
     size: tuple[float, float]
 
     def text(self) -> str:
@@ -61,6 +64,7 @@ class Page:
             figure = Figure(figsize=self.size, facecolor="white", layout="constrained")
             FigureCanvasAgg(figure)
             self.draw(figure)
+            titled(figure, self.title, self.signs())
             figure.savefig(content, format="png", dpi=130)
         write_atomically(folder / "table.md", self.markdown())
         write_atomically(folder / "figure.png", content.getvalue())

@@ -23,7 +23,7 @@ from drawgrad._tables import with_spread
 from drawgrad._typing import Float, Tensor
 from drawgrad.estimators import Estimator, ReinMax, STGumbelSoftmax, StraightThrough
 from drawgrad.studies.drawing import COLORS, INK, label_ends, plain_axes
-from drawgrad.studies.exhibits.curves import Curves, descend
+from drawgrad.studies.exhibits.curves import Curves, descend, signs
 from drawgrad.studies.exhibits.page import Page
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Polynomial:
         return Page(
             f"Polynomial programming: mean of |b - {TARGET}|^p over {VARIABLES} binary variables",
             ("expected cost", *(f"p = {power:g}" for power in self.powers)),
-            rows, note, lambda figure: _draw(figure, curves), (4.2 * len(self.powers) + 1, 3.9),
+            rows, note, lambda figure: _draw(figure, curves), signs, (4.2 * len(self.powers) + 1, 4.3),
         )  # fmt: skip
 
 

@@ -181,7 +181,7 @@ def _curves(page: _Page, trained: TrainedVAE, lines: list[dict[str, Any]], resul
     span = max(shown) - min(shown) or 1.0
     upper.set(xlim=(0, results.steps), ylim=(min(shown) - 0.05 * span, max(shown) + 0.07 * span), ylabel="nats")
     upper.tick_params(labelbottom=False)
-    label_ends(upper, [(f"{name} {value:.2f}", value, color) for name, value, color in ends], gap=0.07)
+    label_ends(upper, [(f"{name} {value:.2f}", value, color) for name, value, color in ends])
     below, label = ("tau", "temp. τ") if results.tau is not None else ("kl", "KL, nats")
     steps, values = _series(lines, "train", below)
     _plot(lower, steps, values, INK)
