@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drawgrad.functional.beam import Beams, beam_weights, gumbel_given_largest, stochastic_beam_search
 from drawgrad.functional.binary import binary_concrete
 from drawgrad.functional.categorical import gumbel_max, gumbel_softmax
 from drawgrad.functional.conditional import conditional_gumbel, conditional_logistic
@@ -17,9 +18,11 @@ from drawgrad.functional.subset import log_esp, subset_marginals, subset_sample
 from drawgrad.functional.surrogate import straight_through
 
 __all__ = [
+    "Beams",
     "Sinkhorn",
     "StepRule",
     "assignment",
+    "beam_weights",
     "bernoulli_kl",
     "binary_concrete",
     "categorical_kl",
@@ -27,6 +30,7 @@ __all__ = [
     "conditional_logistic",
     "draw_seed",
     "fold_seed",
+    "gumbel_given_largest",
     "gumbel_lookup",
     "gumbel_max",
     "gumbel_max_linear",
@@ -40,6 +44,7 @@ __all__ = [
     "perturb_and_map",
     "relaxed_top_k",
     "sinkhorn",
+    "stochastic_beam_search",
     "straight_through",
     "subset_marginals",
     "subset_sample",

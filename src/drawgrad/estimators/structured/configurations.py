@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from drawgrad.functional import fold_seed, gumbel_noise
+from drawgrad.functional import fold_seed, gumbel_given_largest, gumbel_noise
 from drawgrad.variables import Countable
 
 __all__ = ["Configurations"]
@@ -131,7 +131,7 @@ class Configurations:
             if seed is not None:
                 own = fold_seed(seed, n)
                 noise = gumbel_noise(extended.shape, dtype=extended.dtype, device=extended.device, seed=own)
-                scores = _given_largest(extended + noise, ranks[..., None])
+                scores = gumbel_given_largest(extended + noise, ranks)
             ranks, place = scores.flatten(1).topk(min(width, extended.shape[1] * classes))
             log_p = extended.flatten(1).gather(1, place)
             prefix = chosen.gather(1, (place // classes)[..., None].expand(-1, -1, n))
@@ -139,12 +139,3 @@ class Configurations:
         known = (chosen[:, :, None] == without[:, None]).all(-1).any(-1)
         order = known.long().argsort(dim=1, stable=True)[:, :count]
         return chosen.gather(1, order[..., None].expand(-1, -1, shared))
-
-
-def _given_largest(scores: Tensor, largest: Tensor) -> Tensor:
-    """Perturbed log-probabilities, moved so that the largest of each last dimension is the one given."""
-    # -log(exp(-largest) - exp(-top) + exp(-scores)), written so that nothing overflows.
-    top = scores.amax(-1, keepdim=True)
-    gap = largest - scores + (-torch.expm1(scores - top)).log()
-    moved = largest - torch.logaddexp(gap, torch.zeros_like(gap))
-    return torch.where(scores == -torch.inf, scores, moved)
