@@ -11,7 +11,7 @@ from torch._dynamo.utils import counters
 from torch.distributions import OneHotCategorical
 
 from drawgrad.distributions import RelaxedOneHotCategorical, RelaxedOneHotCategoricalStraightThrough
-from drawgrad.estimators import ESTIMATORS, Estimator, ReinMax, STGumbelSoftmax
+from drawgrad.estimators import ESTIMATORS, Estimator, ReinMax, Relax, STGumbelSoftmax
 
 TRANSFORMED = [cls for cls in ESTIMATORS.values() if cls().obstacle(OneHotCategorical(logits=torch.zeros(3))) is None]
 WEIGHTS = torch.linspace(-1, 1, 12)
@@ -71,8 +71,15 @@ def test_a_schedule_does_not_compile_at_every_step(cls: type[ReinMax | STGumbelS
 @pytest.mark.parametrize("cls", TRANSFORMED)
 def test_is_differentiated_by_torch_func(cls: type[Estimator]) -> None:
     logits = torch.linspace(-1, 2, 60).reshape(5, 3, 4)
-    found = torch.func.grad(lambda x: step(cls(), x).sum())(logits)
-    torch.testing.assert_close(found, with_gradient(lambda x: step(cls(), x))[1])
+    estimator = Relax(features=12) if cls is Relax else cls()
+    found = torch.func.grad(lambda x: step(estimator, x).sum())(logits)
+    torch.testing.assert_close(found, with_gradient(lambda x: step(estimator, x))[1])
+
+
+def test_a_network_without_a_size_is_not_sized_by_torch_func() -> None:
+    logits = torch.linspace(-1, 2, 60).reshape(5, 3, 4)
+    with pytest.raises(ValueError, match=r"Relax cannot size its network inside .*say its size: Relax\(features=12\)"):
+        torch.func.grad(lambda x: step(Relax(), x).sum())(logits)
 
 
 def test_a_compiled_cost_is_recognised() -> None:

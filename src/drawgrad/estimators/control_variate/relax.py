@@ -128,6 +128,11 @@ def _perceptron(hidden: int, features: int | None, seed: int) -> nn.Module:
 class _Perceptron(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         features = self[0].in_features  # zero before the first call
+        if features == 0 and is_transformed():
+            raise ValueError(
+                f"Relax cannot size its network inside a transform of torch.func; say its size: Relax(features="
+                f"{x.shape[-1]})"
+            )
         if features not in (0, x.shape[-1]):
             raise ValueError(
                 f"this Relax has a network for {features} features, as its first call or its argument said, but now "
