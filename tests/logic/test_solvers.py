@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
 from drawgrad.logic import (
     AllDifferent,
@@ -13,12 +14,15 @@ from drawgrad.logic import (
     Limits,
     Linear,
     Log,
+    MaxPlus,
     NotEqual,
     Problem,
     Report,
     SoftDomains,
     Solver,
     Status,
+    log_partition,
+    sudoku,
 )
 from tests.logic.problems import all_assignments, mixed, of_kind, random_domains
 
@@ -200,3 +204,35 @@ class TestProtocol:
         assert code[lists : lists + 5] == [0, 1, 1, 0, 1]
         assert masks == 3
         assert work >= 5
+
+
+class TestMostLikelyOfMany:
+    def test_one_misread_given_does_not_cost_an_exponential_search(self) -> None:
+        """Half of a board is read with confidence, and one of its cells wrongly."""
+        board = sudoku()
+        answer = board.solve().first()
+        generator = torch.Generator().manual_seed(0)
+        logits = 8.0 * one_hot(answer, 9).double() + torch.randn(20, 81, 9, dtype=torch.float64, generator=generator)
+        for number in range(20):
+            logits[number, number] = logits[number, number].roll(1)
+        blank = torch.rand(20, 81, generator=generator) < 0.5
+        blank[torch.arange(20), torch.arange(20)] = False
+        found = board.most_likely(board.domains(logits.softmax(-1), where=~blank))
+        assert (found.status == Status.COMPLETE).all()
+        assert found.nodes.max() < 2000
+        assert (found.first() == answer).all(-1).double().mean() > 0.5
+
+    @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+    def test_of_scores_of_any_scale(self, scale: float) -> None:
+        problem = Problem(5, 5, [AllDifferent(range(5))])
+        scores = scale * torch.randn(10, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        found = problem.most_likely(SoftDomains(scores, MaxPlus()))
+        best = log_partition(problem, SoftDomains(scores, MaxPlus()), MaxPlus())
+        torch.testing.assert_close(found.scores, best)
+
+    def test_infinite_and_undefined_scores(self) -> None:
+        problem = Problem(2, 2, [NotEqual(0, 1)])
+        scores = torch.tensor([[torch.inf, 0.0], [torch.inf, 0.0]])
+        assert problem.most_likely(SoftDomains(scores, MaxPlus())).first().tolist() in ([0, 1], [1, 0])
+        scores[0, 0] = torch.nan
+        assert problem.most_likely(SoftDomains(scores, MaxPlus())).first().tolist() == [1, 0]

@@ -11,6 +11,7 @@ import click
 
 from drawgrad.cli.compare import compare
 from drawgrad.cli.process import when_interrupted
+from drawgrad.cli.solve import solve
 from drawgrad.cli.train import train
 from drawgrad.cli.wording import UserError, of_memory, of_system, one_line
 
@@ -24,6 +25,7 @@ def program() -> None:
 
 
 program.add_command(compare)
+program.add_command(solve)
 program.add_command(train)
 
 

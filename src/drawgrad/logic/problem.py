@@ -21,6 +21,8 @@ from drawgrad.logic.solvers import Limits, Solutions, Solver, run
 
 __all__ = ["Problem"]
 
+MOST_SCORE = 1e100
+"""What counts as the logarithm of a larger, or infinite, soft element."""
 MOST_ROUNDS = 1000
 """After which propagation of soft domains to a fixed point ends without one."""
 
@@ -283,11 +285,12 @@ class Problem:
         seconds: float | None = None,
         solver: Solver | None = None,
     ) -> Solutions:
-        """The solution with the largest product of soft elements: exact, by branch and bound.
+        """The solution with the largest product of soft elements: exact, by searches with more and more slack.
 
         Args:
             domains: soft domains, shape ``(*batch, variables, values)``; a value of zero is ruled out.
-            nodes: how many decisions the search may take for each problem; the best solution so far is returned then.
+            nodes: how many decisions the search may take for each problem; then the best solution so far is returned,
+                if there is one.
             seconds: how long the search may take in all.
             solver: :class:`HardEngine` if None.
 
@@ -299,7 +302,8 @@ class Problem:
             tensor([[1, 0]])
         """
         self._check_domains(tuple(domains.elements.shape[:-1]), domains.elements.shape[-1])
-        scores = domains.semiring.log(domains.elements.detach()).double()
+        # Sums of scores stay finite, so that differences of them say what a choice costs.
+        scores = domains.semiring.log(domains.elements.detach()).double().clamp_max(MOST_SCORE)
         mask = (scores > -torch.inf) & self._mask(scores.device)
         return run(solver, self.program, mask, scores, Limits(1, nodes, seconds))
 

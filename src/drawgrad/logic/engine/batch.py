@@ -36,7 +36,7 @@ def solve(code: Any, domains: Any, scores: Any, limit: int, nodes: int, seconds:
     domains = np.array(domains, dtype=np.int64, order="C")
     solutions = np.full((len(domains), limit, domains.shape[1]), -1, np.int64)
     report = np.zeros((len(domains), 3), np.int64)
-    best = np.full(len(domains), -np.inf)
+    best, slack = np.full(len(domains), -np.inf), np.zeros(len(domains))
     given = np.empty((0, 0, 0)) if scores is None else np.ascontiguousarray(scores, np.float64)
 
     def work(start: int, stop: int) -> None:
@@ -47,8 +47,8 @@ def solve(code: Any, domains: Any, scores: Any, limit: int, nodes: int, seconds:
                 report[at:stop, 1] = TIME
                 return
             at = search(
-                code, domains, given, limit, nodes, solutions, report, best, memory.log, memory.levels, memory.masks,
-                memory.work, memory.state, memory.queue, memory.queued, at, stop, NODES_A_CALL,
+                code, domains, given, limit, nodes, solutions, report, best, slack, memory.log, memory.levels,
+                memory.masks, memory.work, memory.state, memory.queue, memory.queued, at, stop, NODES_A_CALL,
             )  # fmt: skip
 
     if len(domains):

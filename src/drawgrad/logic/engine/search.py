@@ -21,9 +21,10 @@ __all__ = ["COMPLETE", "LIMIT", "NODES", "STATE", "TIME", "rounds", "search"]
 
 COMPLETE, LIMIT, NODES, TIME = 0, 1, 2, 3
 """How a search ended: all was searched; enough solutions; too many nodes; too long."""
-BUSY, LOGGED, LEVEL, HEAD, LENGTH = 0, 1, 2, 3, 4
-"""Whether a problem is under way, entries of the log, decisions, and the queue's first place and length."""
-STATE = 5
+BUSY, LOGGED, LEVEL, HEAD, LENGTH, CUT = 0, 1, 2, 3, 4, 5
+"""Whether a problem is under way, entries of the log, decisions, the queue's first place and length, and whether this
+pass left out something because of its score."""
+STATE = 6
 
 
 @kernel
@@ -114,12 +115,49 @@ def bound(code: Any, domain: Any, scores: Any) -> Any:
     """The sum of each variable's best score: no solution below is better."""
     total = 0.0
     for variable in range(code[1]):
-        best = -np.inf
-        for value in range(code[2]):
-            if domain[variable, value >> 6] & bit(value) != 0 and scores[variable, value] > best:
-                best = scores[variable, value]
-        total += best
+        total += best_of(code, domain, variable, scores)
     return total
+
+
+@device_function()
+def best_of(code: Any, domain: Any, variable: Any, scores: Any) -> Any:
+    """The best score of a variable's values."""
+    best = -np.inf
+    for value in range(code[2]):
+        if domain[variable, value >> 6] & bit(value) != 0 and scores[variable, value] > best:
+            best = scores[variable, value]
+    return best
+
+
+@device_function()
+def expel(code: Any, domain: Any, scores: Any, spare: Any, log: Any, state: Any, queue: Any, queued: Any) -> Any:
+    """Take the values that cost more than there is to spare; whether there were any."""
+    before = state[LOGGED]
+    for variable in range(code[1]):
+        least = best_of(code, domain, variable, scores) - spare
+        for value in range(code[2]):
+            if domain[variable, value >> 6] & bit(value) != 0 and scores[variable, value] <= least:
+                take(code, domain, variable, value >> 6, ~bit(value), log, state, queue, queued)
+    return state[LOGGED] > before
+
+
+@device_function()
+def undo(domain: Any, log: Any, length: Any, state: Any) -> Any:
+    """Put back what was taken since the log had that length."""
+    while state[LOGGED] > length:
+        state[LOGGED] -= 1
+        entry = state[LOGGED]
+        domain[log[entry, 0], log[entry, 1]] = log[entry, 2]
+
+
+@device_function()
+def awake_all(code: Any, state: Any, queue: Any, queued: Any) -> Any:
+    """Queue every constraint."""
+    for constraint in range(code[4]):
+        queue[constraint] = constraint
+        queued[constraint] = 1
+    state[HEAD] = 0
+    state[LENGTH] = code[4]
 
 
 @device_function()
@@ -136,14 +174,17 @@ def first_value(code: Any, domain: Any, variable: Any, scores: Any) -> Any:
 
 @kernel
 def search(
-    code: Any, domains: Any, scores: Any, limit: Any, most: Any, solutions: Any, report: Any, best: Any,
+    code: Any, domains: Any, scores: Any, limit: Any, most: Any, solutions: Any, report: Any, best: Any, slack: Any,
     log: Any, levels: Any, masks: Any, work: Any, state: Any, queue: Any, queued: Any,
     start: Any, stop: Any, budget: Any,
 ) -> Any:  # fmt: skip
     """Search the problems from ``start`` on until ``stop``, or until the budget of nodes is spent.
 
-    With scores it finds the best solution, else solutions in order up to the limit. ``report`` gets the number of
-    solutions, how the search ended, and its nodes. Returns the problem that is under way.
+    Without scores it finds solutions in order up to the limit. With scores it finds the best one, in passes: each looks
+    for solutions whose score is less than ``slack`` below the sum of the best scores of the variables, and the first
+    pass that has any has the best. What is too costly for a pass is taken from the domains before it is tried, so that
+    a pass with little slack is short. ``report`` gets the number of solutions, how the search ended, and its nodes.
+    Returns the problem that is under way.
     """
     variables, words = code[1], code[3]
     by_score = len(scores) > 0
@@ -156,21 +197,28 @@ def search(
             state[:] = 0
             state[BUSY] = 1
             best[problem] = -np.inf
+            slack[problem] = 0.0
             for variable in range(variables):
                 if by_score:
                     for value in range(code[2]):
                         if own[variable, value] == -np.inf:
                             domain[variable, value >> 6] &= ~bit(value)
                 good = good and population(domain, variable, words) > 0
-            for constraint in range(code[4]):
-                queue[constraint] = constraint
-                queued[constraint] = 1
-            state[LENGTH] = code[4]
+            awake_all(code, state, queue, queued)
         while True:
             # Every turn runs the queue empty, and then goes one decision down, or back to the last one.
             good = settle(code, domain, log, masks, work, state, queue, queued) and good
-            if good and by_score and report[problem, 0] > 0:
-                good = bound(code, domain, own) > best[problem]
+            if good and by_score:
+                total = bound(code, domain, own)
+                if best[problem] == -np.inf:
+                    slack[problem] = 1.0 if slack[problem] == 0 else 2 * slack[problem]
+                    best[problem] = total - slack[problem]
+                good = total > best[problem]
+                if not good:
+                    state[CUT] = 1
+                elif expel(code, domain, own, total - best[problem], log, state, queue, queued):
+                    state[CUT] = 1
+                    continue
             variable = choose(code, domain) if good else -1
             if variable >= 0:
                 if report[problem, 2] == most:
@@ -199,14 +247,19 @@ def search(
                         report[problem, 1] = LIMIT
                         break
                 if state[LEVEL] == 0:
+                    if by_score and report[problem, 0] == 0 and state[CUT] == 1 and slack[problem] < np.inf:
+                        # Nothing yet, and not everything was looked at: the next pass has twice the slack.
+                        undo(domain, log, 0, state)
+                        awake_all(code, state, queue, queued)
+                        best[problem] = -np.inf
+                        state[CUT] = 0
+                        good = True
+                        continue
                     report[problem, 1] = COMPLETE
                     break
                 state[LEVEL] -= 1
                 level = state[LEVEL]
-                while state[LOGGED] > levels[level, 0]:
-                    state[LOGGED] -= 1
-                    entry = state[LOGGED]
-                    domain[log[entry, 0], log[entry, 1]] = log[entry, 2]
+                undo(domain, log, levels[level, 0], state)
                 variable, value = levels[level, 1], levels[level, 2]
                 take(code, domain, variable, value >> 6, ~bit(value), log, state, queue, queued)
                 good = True
