@@ -8,7 +8,7 @@ import re
 import pytest
 from rich.console import Console
 
-from drawgrad.cli.progress import Display
+from drawgrad.cli.progress import Display, compilation_told
 from drawgrad.studies.runs.loop import Progress
 
 LATEST = {"train/elbo": -22.5, "valid/elbo": -23.25, "train/tau": 0.5}
@@ -60,14 +60,25 @@ def test_a_narrow_terminal_loses_words_and_not_the_count(width):
     assert ("tau" in lines[-1]) == (width >= 100)
 
 
-def test_the_first_step_and_what_is_long_ago_are_not_in_the_speed():
+def test_the_speed_is_that_of_now_and_knows_no_compilation():
     file = io.StringIO()
     with Display(Console(file=file, width=120)) as display:
         seconds = 0.0
         for step in range(101):
-            # The first step compiles; from step 51 on, another program wants the machine.
-            seconds += 0.0 if step == 0 else 30.0 if step == 1 else 0.1 if step <= 50 else 1.0
+            # The first step and a later validation compile; from step 51 on, another program wants the machine.
+            seconds += 0.0 if step == 0 else 30.0 if step in (1, 7) else 0.1 if step <= 50 else 1.0
             display.step(Progress(step, 100, seconds=seconds))
     lines = file.getvalue().splitlines()
     assert lines[0] == "training 10/100    10 steps/s"
     assert lines[-1] == "training 100/100     1 steps/s"
+
+
+def test_a_compilation_is_told_once():
+    import numba
+
+    file = io.StringIO()
+    with compilation_told(Console(file=file, width=120)):
+        numba.njit(lambda x: x + 1)(1)
+        numba.njit(lambda x: x + 2)(1)
+    numba.njit(lambda x: x + 3)(1)
+    assert file.getvalue() == "compiling kernels for this machine, which takes some seconds the first time\n"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import torch
 from drawgrad._tables import with_spread
 from drawgrad.cli import main
 from drawgrad.studies.runs.checkpoints import Checkpoints
+from drawgrad.studies.runs.folder import RunFolder
 from drawgrad.studies.runs.journal import read_metrics
 
 TINY = ["--hidden", "8", "--variables", "3", "--categories", "4", "--batch-size", "200", "--test-samples", "5"]
@@ -82,12 +85,175 @@ def test_threads_are_set_while_it_trains_only(tmp_path, monkeypatch):
     torch.set_num_threads(before)
 
 
-def test_a_loss_that_explodes_is_one_line(tmp_path, capsys):
-    out = str(tmp_path / "run")
-    assert main(["train", *TINY, "--epochs", "40", "--optimizer", "sgd", "--lr", "1e38", "--out", out]) == 1
+def one_line(arguments: list[str], capsys: pytest.CaptureFixture[str], code: int = 2) -> str:
+    """What the command writes to standard error when it fails with this code."""
+    assert main(["train", *arguments]) == code
     error = capsys.readouterr().err
-    assert re.match(r"drawgrad train: \w+ is (nan|-?inf) by step \d+; lower the learning rate", error)
+    assert error.startswith("drawgrad train: ")
+    assert error.endswith("\n")
     assert error.count("\n") == 1
+    return error.removeprefix("drawgrad train: ").removesuffix("\n")
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_is_not_its_own_stays(tmp_path, capsys):
+    (tmp_path / "tensorboard").mkdir()
+    for name in ("tensorboard/events.out.tfevents.1", "metrics.jsonl", "results.json", "figure.png"):
+        (tmp_path / name).write_text("precious")
+    before = everything(tmp_path)
+    for more in ([], ["--resume"]):
+        line = one_line([*TINY, "--epochs", "1", "--out", str(tmp_path), *more], capsys)
+        assert line.startswith(
+            f"{tmp_path} holds no run, but other files (figure.png, metrics.jsonl, results.json and 1"
+        )
+        assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("out", ["", "  "])
+def test_an_empty_name_is_no_folder(out, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert one_line([*TINY, "--out", out], capsys).startswith("--out is empty; name a folder, or leave it out")
+    assert everything(tmp_path) == {}
+
+
+def test_a_run_that_failed_gives_way_to_another(tmp_path, capsys):
+    out = str(tmp_path / "run")
+    line = one_line([*TINY, "--epochs", "40", "--optimizer", "sgd", "--lr", "1e38", "--out", out], capsys, code=1)
+    cure = "lower the learning rate or raise the temperature, and start again, in the same folder if you like"
+    assert re.fullmatch(rf"\w+ is (nan|-?inf) by step \d+; {cure}", line)
+    assert "start again there with other settings" in one_line(["--resume", "--out", out], capsys)
+    assert main(["train", *TINY, "--epochs", "1", "--lr", "1e-3", "--out", out]) == 0
+    assert main(["train", "--resume", "--out", out]) == 0
+
+
+def test_resuming_a_mistyped_folder_starts_nothing(tmp_path, capsys):
+    out = tmp_path / "tpyo"
+    line = one_line(["--resume", "--out", str(out)], capsys)
+    assert line == f"there is no run in {out}; correct --out, or leave out --resume to start one there"
+    assert not out.exists()
+    assert main(["train", *TINY, "--epochs", "1", "--resume", "--out", str(out)]) == 0
+    assert f"There is no run in {out} yet: it starts there." in capsys.readouterr().out
+
+
+def test_what_cannot_fit_leaves_nothing(tmp_path, capsys):
+    sizes = ["--hidden", "1000000", "--variables", "1000000"]
+    assert "GiB of memory at least" in one_line([*sizes, "--out", str(tmp_path / "run")], capsys)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("finished") / "run"
+    assert main(["train", *TINY, "--epochs", "1", "--out", str(out)]) == 0
+    return out
+
+
+def remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize("missing", [["figure.png"], ["figure.png", "metrics.jsonl"], ["results.json"], ["tensorboard"],
+                                     ["figure.png", "checkpoints"], ["figure.png", "results.json"]])  # fmt: skip
+def test_what_is_missing_is_made_again(missing, finished, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    for name in missing:
+        remove(out / name)
+    if missing == ["tensorboard"]:
+        remove(out / "figure.png")
+    assert main(["train", "--resume", "--out", str(out)]) == 0
+    output, error = capsys.readouterr()
+    assert error == ""
+    assert ("metrics.jsonl is lost: the record begins at step 7" in output) == ("metrics.jsonl" in missing)
+    assert all((out / name).exists() for name in missing)
+    times = {"seconds": 0, "test_seconds": 0}
+    ours, theirs = (json.loads((folder / "results.json").read_text()) for folder in (out, finished))
+    assert ours | times == theirs | times
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "metrics.jsonl", "results.json", "figure.png", "tensorboard", "checkpoints"]
+)
+def test_something_else_in_the_place_of_a_file_is_one_line(name, finished, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    (out / "figure.png").unlink()
+    if (out / name).exists():
+        remove(out / name)
+    (out / name).write_text("no folder") if name in ("tensorboard", "checkpoints") else (out / name).mkdir()
+    if name == "figure.png":
+        (out / "results.json").unlink()
+    line = one_line(["--resume", "--out", str(out)], capsys, code=1)
+    assert line.startswith(f"{out / name}: ")
+    assert line.endswith(f"; when that is mended, continue with: drawgrad train --resume --out {out}")
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{}", b"[", b'{"model_type": "bert"}'])
+def test_damaged_settings_are_one_line(content, finished, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    (out / "config.json").write_bytes(content)
+    assert one_line(["--resume", "--out", str(out)], capsys).startswith(
+        f"{out}/config.json: the settings cannot be read ("
+    )
+
+
+def test_checkpoints_of_other_settings_are_not_taken(finished, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    settings = json.loads((out / "config.json").read_text())
+    settings["optimization"]["epochs"] = 2
+    (out / "config.json").write_text(json.dumps(settings))
+    (out / "results.json").unlink()
+    line = one_line(["--resume", "--out", str(out)], capsys)
+    assert line.startswith(f"{out}/checkpoints/step-000000007.pt was saved by a run with other settings; restore")
+
+
+def run_with(limit: int, arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """The program in a process whose files may not grow beyond a limit, in bytes."""
+    import resource
+
+    return subprocess.run(
+        [sys.executable, "-m", "drawgrad", "train", *arguments],
+        env=os.environ | environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize(
+    ("limit", "name"), [(300, "config.json"), (20_000, "checkpoints/step-000000007.pt"), (50_000, "figure.png")]
+)
+def test_a_disk_without_room_is_one_line_and_the_cure_works(limit, name, tmp_path, capsys):
+    out = tmp_path / "run"
+    done = run_with(limit, [*TINY, "--epochs", "1", "--out", str(out)])
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"drawgrad train: {out / name}: file too large")
+    assert done.stderr.count("\n") == 1
+    assert not list(out.rglob(".*.part"))
+    if name == "config.json":
+        assert not out.exists()
+    else:
+        assert done.stderr.endswith(f"continue with: drawgrad train --resume --out {out}\n")
+        assert main(["train", "--resume", "--out", str(out)]) == 0
+
+
+def test_a_terminal_of_ascii_gets_the_results(finished):
+    done = run_with(10**9, ["--resume", "--out", str(finished)], PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"test bound on log p\(x\)  -\d+\.\d \+- ", done.stdout)
+
+
+def test_a_second_start_in_one_folder_is_one_line(tmp_path, capsys):
+    out = tmp_path / "run"
+    with RunFolder(out).held():
+        line = one_line([*TINY, "--out", str(out)], capsys)
+    assert line == f"another process is training in {out}; wait for its end, or give another folder with --out"
 
 
 def test_ctrl_c_during_the_measurement_keeps_the_training(tmp_path, capsys, monkeypatch):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -12,16 +16,40 @@ from rich.table import Column
 
 from drawgrad.studies.runs import loop
 
-__all__ = ["Display"]
+__all__ = ["Display", "compilation_told"]
 
 LINES = 10
 """Plain lines of a run that does not write to a terminal."""
-WINDOW = 3.0
-"""Seconds over which the speed is measured."""
+WINDOW = 25
+"""Steps of which the median tells the speed: neither a compilation nor a validation among them is the speed."""
 EVERYTHING = 1000
 """Room for all there is to say."""
 BAR = 8
 """Least width of a bar; what does not fit into the line beside it is left out."""
+
+
+@contextmanager
+def compilation_told(console: Console) -> Iterator[None]:
+    """Say once if kernels are compiled meanwhile, which takes seconds in which nothing moves."""
+    from numba.core import event
+
+    class Listener(event.Listener):
+        told = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.told:
+                self.told = True
+                console.print("compiling kernels for this machine, which takes some seconds the first time")
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    listener = Listener()
+    event.register("numba:compile", listener)
+    try:
+        yield
+    finally:
+        event.unregister("numba:compile", listener)
 
 
 class Display:
@@ -35,8 +63,7 @@ class Display:
         self.console = console
         self._bar: Progress | None = None
         self._task: Any = None
-        self._moments: deque[tuple[int, float]] = deque()
-        self._begun = False
+        self._moments: deque[float] = deque(maxlen=WINDOW + 1)
         self._shown = 0
 
     def __enter__(self) -> Display:
@@ -60,15 +87,10 @@ class Display:
 
     def step(self, progress: loop.Progress) -> None:
         """Show a step of the training."""
-        if not self._begun:
-            self._begun = True
+        if not self._moments:
             # What an earlier session did is not news.
             self._shown = progress.step * LINES // progress.steps
-        else:
-            # Not counting the first step of a session, in which kernels may be compiled.
-            self._moments.append((progress.step, progress.seconds))
-            while self._moments[-1][1] - self._moments[0][1] > WINDOW and len(self._moments) > 2:
-                self._moments.popleft()
+        self._moments.append(progress.seconds)
         self._show("training", progress.step, progress.steps, lambda room: _fitting(self._details(progress), room))
 
     def images(self, done: int, total: int) -> None:
@@ -92,8 +114,10 @@ class Display:
         """What to say of a step."""
         names = {"ELBO": "train/elbo", "valid": "valid/elbo", "tau": "train/tau"}
         words = {word: f"{word} {progress.latest[name]:.2f}" for word, name in names.items() if name in progress.latest}
-        (first, begin), (last, end) = (self._moments[0], self._moments[-1]) if self._moments else ((0, 0.0), (0, 0.0))
-        return words | ({"speed": f"{(last - first) / (end - begin):4.0f} steps/s"} if end > begin else {})
+        if len(self._moments) > 2:
+            step = statistics.median(end - begin for begin, end in itertools.pairwise(self._moments))
+            words["speed"] = f"{1 / max(step, 1e-6):4.0f} steps/s"
+        return words
 
 
 def _fitting(words: dict[str, str], room: int) -> str:

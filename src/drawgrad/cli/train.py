@@ -101,7 +101,7 @@ def _cure(folder: RunFolder | None, when: str = "") -> str:
 def _run(config: AutoencoderConfig, folder: RunFolder, resume: bool, given: set[str]) -> None:
     from rich.console import Console
 
-    from drawgrad.cli.progress import Display
+    from drawgrad.cli.progress import Display, compilation_told
     from drawgrad.studies.data import load
     from drawgrad.studies.runs.loop import NotFinite
     from drawgrad.studies.tasks.autoencoder.figure import draw_figure
@@ -122,7 +122,7 @@ def _run(config: AutoencoderConfig, folder: RunFolder, resume: bool, given: set[
             config = folder.resume(config, given)
         refuse_idle(idle_settings(config), given)
         if not starts and folder.figure.exists() and (results := read_results(folder)) is not None:
-            click.echo(f"{results_table(config, results)}\n\nThis run is finished. Figure: {folder.figure}")
+            print(f"{results_table(config, results)}\n\nThis run is finished. Figure: {folder.figure}")
             return
         select_device(config.machine.device)
         images = load(config.data.data, config.data.data_dir)
@@ -131,8 +131,8 @@ def _run(config: AutoencoderConfig, folder: RunFolder, resume: bool, given: set[
             if starts:
                 folder.begin(config)
             if starts and resume:
-                click.echo(f"There is no run in {folder.root} yet: it starts there.")
-            with Display(console) as display:
+                print(f"There is no run in {folder.root} yet: it starts there.")
+            with Display(console) as display, compilation_told(console):
                 with _threads(config.machine.threads), stop_when_interrupted() as stop:
                     try:
                         trained = train_vae(config, images, folder, listener=display.step, stop=stop)
@@ -141,7 +141,7 @@ def _run(config: AutoencoderConfig, folder: RunFolder, resume: bool, given: set[
                         raise
                 results = measure(trained, folder, listener=lambda done: display.images(done, len(trained.test)))
             draw_figure(trained, images, folder.metrics, folder.figure, results)
-        click.echo(f"{results_table(config, results)}\n\nFigure: {folder.figure}")
+        print(f"{results_table(config, results)}\n\nFigure: {folder.figure}")
 
 
 @contextmanager
