@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from drawgrad.cli import main
-from drawgrad.studies.exhibits import EXHIBITS
+from drawgrad.studies.exhibits import EXHIBITS, page
 from drawgrad.studies.exhibits.coin import Coin
 from drawgrad.studies.exhibits.dial import Dial
 from drawgrad.studies.exhibits.linear_reward import LinearReward
@@ -140,6 +141,24 @@ class TestCompare:
         assert capsys.readouterr().err == line
 
 
+def test_a_full_disk_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(path: Path, content: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(page, "write_atomically", write)
+    assert main(["compare", "coin", "--runs", "2", "--jobs", "1", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        f"drawgrad compare: {tmp_path / 'coin' / 'table.md'}: no space left on device; make room, or choose another "
+        "folder with --out\n"
+    )
+    monkeypatch.undo()
+    monkeypatch.setitem(EXHIBITS, "coin", EXHIBITS["coin"]._replace(recipe=SMALL["coin"]))
+    assert main(["compare", "coin", "--runs", "2", "--out", str(tmp_path)]) == 0
+    assert "(measured before)" in capsys.readouterr().out
+
+
 LONG = "x" * 300
 
 
@@ -172,7 +191,7 @@ def test_a_mistake_is_one_line(
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no device that is always full")
-def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+def test_a_full_standard_output_is_one_line() -> None:
     command = [sys.executable, "-m", "drawgrad", "--help"]
     with open("/dev/full", "w") as full:
         run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
@@ -180,3 +199,13 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert run.stderr == (
         "drawgrad: standard output: no space left on device; make room, or choose another folder with --out\n"
     )
+
+
+def test_where_nobody_reads_it_ends_silently() -> None:
+    command = [sys.executable, "-m", "drawgrad", "compare", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        run.stdout.close()
+        assert run.stderr is not None
+        assert run.stderr.read() == ""
+    assert run.returncode == 1

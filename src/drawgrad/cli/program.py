@@ -47,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     except click.Abort:  # What click makes of an interrupt.
         return _tell(f"{command}: interrupted", 130)
     except BrokenPipeError:
-        return 141  # As of a program that the system ends because nobody reads on.
+        return 1  # Nobody reads on: click ends as silently, where it notices.
     except OSError as error:
         return _tell(f"{command}: {of_system(error)}", 1)
     except (MemoryError, RuntimeError) as error:

@@ -12,7 +12,7 @@ from drawgrad.studies.exhibits.points import Point, log_slope
 
 
 def test_a_point_comes_back_from_json_as_it_was() -> None:
-    point = Point(Estimate(1.5, 0.1), Estimate(0.2, 0.01), Estimate(0.04, 0.002), 0.3, True, 4)
+    point = Point(Estimate(1.5, 0.1), Estimate(0.2, 0.01), Estimate(0.04, 0.002), 0.3, "biased", 4)
     assert Point.read(json.loads(json.dumps(point.plain()))) == point
 
 

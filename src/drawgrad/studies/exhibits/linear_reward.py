@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.distributions import OneHotCategorical
 
-from drawgrad._tables import with_spread
+from drawgrad._tables import significant, with_spread
 from drawgrad._typing import Float, Tensor
 from drawgrad.diagnostics import Estimate, compare
 from drawgrad.estimators import (
@@ -143,7 +143,7 @@ class LinearReward:
                 _scaled(variances[most]),
                 f"{base[fewest].value / variances[fewest].value:.1f}x" if noisy else "",
                 _slope(variances) if noisy else "",
-                _scaled(last.bias) if last.biased else _at_most(last.bias_limit),
+                _bias(last),
             ))  # fmt: skip
         headings = (
             "estimator", f"variance, {fewest} evaluations", f"variance, {most} evaluations",
@@ -169,8 +169,12 @@ def _scaled(found: Estimate) -> str:
     return with_spread(found.value / UNIT, found.error / UNIT)
 
 
-def _at_most(limit: float) -> str:
-    return f"none < {limit / UNIT:.0f}" if limit > UNIT else "none"
+def _bias(point: Point) -> str:
+    """The bias where one was seen, else what it is below, with a question mark if more draws could show one."""
+    if point.biased:
+        return _scaled(point.bias)
+    word = "none" if point.verdict == "none seen" else "?"
+    return f"{word} < {significant(point.bias_limit / UNIT, 2)}" if point.bias_limit > UNIT else word
 
 
 def _slope(points: Mapping[int, Estimate]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from drawgrad.diagnostics import Estimate, Quality
+from drawgrad.diagnostics import Estimate, Quality, Verdict
 
 __all__ = ["Point", "log_slope"]
 
@@ -22,8 +22,8 @@ class Point:
         variance: Trace of its covariance.
         bias: Distance of its mean from the exact gradient.
         bias_squared: The square, estimated without bias, so it may be negative.
-        bias_limit: What the bias is below, where none was seen.
-        biased: Whether one was seen.
+        bias_limit: What the bias is below.
+        verdict: Whether a bias was seen, or would have been.
         evaluations: Of the cost, that it takes.
     """
 
@@ -31,13 +31,18 @@ class Point:
     bias: Estimate
     bias_squared: Estimate
     bias_limit: float
-    biased: bool
+    verdict: Verdict
     evaluations: int
+
+    @property
+    def biased(self) -> bool:
+        """Whether a bias was seen."""
+        return self.verdict == "biased"
 
     @classmethod
     def of(cls, row: Quality) -> Point:
         """That of a row of a comparison."""
-        return cls(row.variance, row.bias, row.bias_squared, row.bias_limit, row.verdict == "biased", row.evaluations)
+        return cls(row.variance, row.bias, row.bias_squared, row.bias_limit, row.verdict, row.evaluations)
 
     def plain(self) -> dict[str, Any]:
         """As JSON knows it."""
