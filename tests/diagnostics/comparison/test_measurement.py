@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from scipy import stats
 from torch import Tensor
 from torch.distributions import (
     Bernoulli,
+    Categorical,
     Distribution,
     Gamma,
     Independent,
@@ -21,8 +23,7 @@ from torch.distributions import (
 
 from drawgrad.diagnostics import Report, compare
 from drawgrad.diagnostics.comparison.gradients import draw_gradients
-from drawgrad.diagnostics.comparison.names import name_of
-from drawgrad.distributions import RelaxedOneHotCategorical
+from drawgrad.distributions import KSubset, PlackettLuce, RelaxedOneHotCategorical
 from drawgrad.estimators import (
     ESTIMATORS,
     Estimator,
@@ -31,7 +32,6 @@ from drawgrad.estimators import (
     LeaveOneOut,
     MovingAverage,
     Pathwise,
-    Rebar,
     Reinforce,
     ReinMax,
     Relax,
@@ -39,19 +39,12 @@ from drawgrad.estimators import (
     StraightThrough,
     Vimco,
 )
+from tests.diagnostics.comparison.compared import BINARY, CATEGORICAL, compared
 from tests.estimators.problems import Problem
 from tests.estimators.scores import PlainScore, WrongScore
 from tests.statistics import ALPHA
 
-BINARY = Problem("neural", 2, 3, binary=True)
-CATEGORICAL = Problem("neural", 3, 2)
 PROBLEMS = (BINARY, CATEGORICAL)
-
-
-def compared(problem: Problem, *estimators: Estimator, draws: int = 4000, **options: object) -> Report:
-    parameters, q = problem.parameters, problem.distribution(problem.logits)
-    generator = torch.Generator().manual_seed(5)
-    return compare(estimators, lambda z: problem.cost(z, parameters), q, draws=draws, generator=generator, **options)
 
 
 class TestVerdict:
@@ -201,43 +194,6 @@ class TestMoments:
         assert row.seconds > 0
 
 
-class TestReference:
-    def test_is_drawn_where_there_are_too_many_states(self) -> None:
-        q = Bernoulli(logits=torch.zeros(17, dtype=torch.float64))
-        report = compare([StraightThrough()], lambda z: z.sum(-1), q, draws=500)
-        assert report.reference == "the mean of 2000 gradients of LeaveOneOut(samples=16)"
-        # The exact gradient is 1/4 in each entry, and straight-through's.
-        assert abs(report.reference_norm.value - 17**0.5 / 4) < report.reference_norm.error < 0.03
-        assert report.rows[0].verdict == "none seen"
-
-    def test_may_be_chosen(self) -> None:
-        chosen = Rebar()
-        before = {name: value.clone() for name, value in chosen.state_dict().items()}
-        report, again = (compared(BINARY, StraightThrough(), reference=chosen, draws=2000) for _ in range(2))
-        assert report.reference.startswith("the mean of 8000 gradients of Rebar")
-        assert report.rows[0].verdict == "biased"
-        assert report.reference_norm == again.reference_norm
-        assert chosen.training
-        assert all(torch.equal(value, before[name]) for name, value in chosen.state_dict().items())
-
-    def test_may_be_given(self) -> None:
-        report = compared(BINARY, ReinMax(), reference=BINARY.exact().logits)
-        enumerated = compared(BINARY, ReinMax())
-        assert report.rows[0].bias.value == pytest.approx(enumerated.rows[0].bias.value)
-        assert report.reference == "the exact gradient, as given"
-
-    @pytest.mark.parametrize("biased", [StraightThrough(), Vimco()])
-    def test_must_be_unbiased(self, biased: Estimator) -> None:
-        with pytest.raises(ValueError, match="reference must be unbiased, but"):
-            compared(BINARY, ReinMax(), reference=biased)
-
-    def test_must_fit_the_parameters(self) -> None:
-        with pytest.raises(
-            ValueError, match=r"reference must have the 3 numbers of a gradient for q, but its shape is \(2,\)"
-        ):
-            compared(BINARY, ReinMax(), reference=torch.zeros(2))
-
-
 class TestDistributions:
     @pytest.mark.parametrize(
         ("q", "parameters"),
@@ -264,6 +220,42 @@ class TestDistributions:
         for q in (OneHotCategorical(probs=probs), Independent(OneHotCategorical(logits=probs.log()), 1)):
             report = compare([StraightThrough()], lambda z: z[..., 0].sum(-1), q, draws=500)
             assert report.reference_norm.value == pytest.approx((2 * (0.16**2 + 0.25**2)) ** 0.5, rel=1e-5)
+
+    @pytest.mark.parametrize(
+        "q",
+        [
+            Categorical(logits=torch.tensor([0.3, -0.2, 0.5])),
+            KSubset(torch.tensor([0.3, -0.2, 0.5]), 2),
+            PlackettLuce(torch.tensor([0.3, -0.2, 0.5]), 2),
+        ],
+        ids=lambda q: type(q).__name__,
+    )
+    def test_every_kind_that_can_be_counted_is_enumerated(self, q: Distribution) -> None:
+        def cost(z: Tensor) -> Tensor:
+            rows = z.reshape(len(z), -1).float()
+            return (rows[:, 0] - 0.5) ** 2 + 3 * (rows == 1).any(1) - rows[:, -1]
+
+        report = compare([LeaveOneOut(), Exact()], cost, q, draws=4000, resolution=0.3)
+        assert report.reference == "the exact gradient, by enumeration"
+        assert report.parameters == 3
+        assert [row.verdict for row in report.rows] == ["none seen", "none seen"]
+
+    @pytest.mark.parametrize("container", [dict, list])
+    def test_several_ones_are_compared_together(self, container: type) -> None:
+        bits, choice = (
+            Bernoulli(logits=torch.tensor([0.3, -0.2])),
+            OneHotCategorical(logits=torch.tensor([[0.2, 1, 0]])),
+        )
+        first, second = ("bits", "choice") if container is dict else (0, 1)
+        q = {"bits": bits, "choice": choice} if container is dict else [bits, choice]
+
+        def cost(z: Any) -> Tensor:
+            return (z[first].sum(-1) - z[second][..., 0].sum(-1)) ** 2
+
+        report = compare([LeaveOneOut(), Exact(), StraightThrough()], cost, q, draws=4000, resolution=0.3)
+        assert report.reference == "the exact gradient, by enumeration"
+        assert report.parameters == 5
+        assert [row.verdict for row in report.rows] == ["none seen", "none seen", "biased"]
 
     def test_elements_of_a_batch_are_independent(self) -> None:
         logits = torch.randn(4, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -390,28 +382,3 @@ class TestMistakes:
 
 def compared_without_gradient() -> Report:
     return compare([ReinMax()], lambda z: z.round().detach().sum(-1), Bernoulli(logits=torch.zeros(3)))
-
-
-class TestNames:
-    @pytest.mark.parametrize(
-        ("estimator", "name"),
-        [
-            (StraightThrough(), "StraightThrough"),
-            (StraightThrough(samples=3), "StraightThrough(samples=3)"),
-            (GumbelSoftmax(tau=torch.tensor(0.25)), "GumbelSoftmax(tau=0.25)"),
-            (GumbelSoftmax(tau=torch.ones(2, 1)), "GumbelSoftmax(tau=<2x1>)"),
-            (Reinforce(MovingAverage()), "Reinforce(baseline=MovingAverage)"),
-            (Reinforce(), "Reinforce"),
-            (Rebar(tau=0.3), "Rebar(tau=0.3)"),
-            (Relax(), "Relax"),
-        ],
-    )
-    def test_tell_what_is_not_the_default(self, estimator: Estimator, name: str) -> None:
-        assert name_of(estimator) == name
-
-    def test_may_be_given(self) -> None:
-        q = Bernoulli(logits=torch.zeros(2))
-        report = compare({"a": ReinMax(), "b": ReinMax()}, lambda z: z.sum(-1), q, draws=5)
-        assert [row.name for row in report.rows] == ["a", "b"]
-        with pytest.raises(KeyError, match="'c'; the rows are a, b"):
-            report["c"]

@@ -12,7 +12,7 @@ from drawgrad.diagnostics import compare
 from drawgrad.diagnostics.comparison.costs import Watched
 from drawgrad.diagnostics.comparison.gradients import draw_gradients
 from drawgrad.diagnostics.comparison.measurement import ALPHA as CLAIMED
-from drawgrad.diagnostics.comparison.reach import longest
+from drawgrad.diagnostics.comparison.reach import HEADROOM, longest
 from drawgrad.diagnostics.comparison.reference import make_reference
 from drawgrad.diagnostics.comparison.statistics import Sample, measure_bias
 from drawgrad.estimators import (
@@ -57,7 +57,7 @@ def probabilities(estimator: Estimator, lead: float, draws: int, *, reach: bool 
     judged = []
     for number, part in enumerate(found.split(draws)):
         length = longest(part, estimator, watched, q, seeds(number), 4, None) if number < 2 else length
-        length = max(length, float(part.norm(dim=1).max()))
+        length = max(length, HEADROOM * float(part.norm(dim=1).max()))
         sample = Sample(part, watched.rounding(part.dtype), length if reach else 0.0)
         judged.append(measure_bias(sample, truth.sample).probability)
     return judged
@@ -126,7 +126,7 @@ class TestLongest:
     def test_of_a_continuous_distribution_is_that_of_its_draws(self) -> None:
         found = torch.tensor([[3.0, 4.0], [torch.nan, 0.0]])
         watched = Watched(lambda z: z**2)
-        assert longest(found, Pathwise(), watched, Normal(0.0, 1.0), seeds(0), 1, None) == 5
+        assert longest(found, Pathwise(), watched, Normal(0.0, 1.0), seeds(0), 1, None) == HEADROOM * 5
 
     def test_of_an_exact_gradient_is_not_needed(self) -> None:
         assert longest(torch.ones(1, 3), Exact(), Watched(cost), peaked(0.0), seeds(0), 3, None) == 0

@@ -7,41 +7,12 @@ import math
 
 import pytest
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch.distributions import Bernoulli
 
-from drawgrad.diagnostics import Estimate, Quality, Report, Verdict, compare
+from drawgrad.diagnostics import Estimate, Report, Verdict, compare
 from drawgrad.estimators import Exact, LeaveOneOut, STGumbelSoftmax, StraightThrough, Vimco
-
-
-def row(name: str, verdict: Verdict = "biased", **changes: object) -> Quality:
-    values: dict[str, object] = {
-        "name": name,
-        "claims_unbiased": False,
-        "verdict": verdict,
-        "bias": Estimate(0.1234, 0.0056),
-        "bias_squared": Estimate(0.0152, 0.0014),
-        "bias_limit": 0.2,
-        "variance": Estimate(1.5, 0.03),
-        "mean_squared_error": Estimate(1.515, 0.031),
-        "cosine": Estimate(0.5, 0.01),
-        "signal_to_noise": 0.8,
-        "evaluations": 4,
-        "seconds": 0.00123,
-        "draws": 1000,
-    }
-    return Quality(**(values | changes))
-
-
-REPORT = Report(
-    rows=(row("A(tau=0.5)"), row("B", "none seen"), row("Longer name", "too few draws", seconds=2.5e-5)),
-    reference="the exact gradient, by enumeration",
-    reference_norm=Estimate(1.25, 0.0),
-    parameters=12,
-    draws=1000,
-    resolution=0.1,
-)
+from tests.diagnostics.comparison.rows import REPORT, row
 
 
 class TestText:
@@ -111,30 +82,3 @@ def test_the_rows_of_a_real_comparison_render() -> None:
     q = Bernoulli(logits=torch.zeros(2))
     report = compare([StraightThrough(), LeaveOneOut()], lambda z: z.sum(-1) ** 2, q, draws=100)
     assert len(report.text().splitlines()) == 2 + 2 + 5
-
-
-class TestPlot:
-    @pytest.fixture
-    def axes(self) -> Axes:
-        return Figure(figsize=(6, 3)).add_subplot()
-
-    def test_has_a_line_for_each_row_best_on_top(self, axes: Axes) -> None:
-        best = row("best", mean_squared_error=Estimate(0.1, 0.01))
-        Report((*REPORT.rows, best), "r", Estimate(1.0, 0.0), 12, 1000, 0.1).plot(axes)
-        assert [label.get_text() for label in axes.get_yticklabels()] == ["best", "A(tau=0.5)", "B", "Longer name"]
-        assert axes.yaxis_inverted()
-        assert axes.get_xscale() == "log"
-        axes.figure.canvas.draw()
-
-    def test_shows_a_bias_that_was_seen_and_a_bound_else(self, axes: Axes) -> None:
-        REPORT.plot(axes)
-        arrows = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "<" and len(line.get_xdata())]
-        assert arrows == pytest.approx([0.2**2, 0.2**2])
-        diamonds = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "D" and len(line.get_xdata())]
-        assert diamonds == [0.0152]
-
-    def test_of_an_exact_gradient_leaves_room_for_the_others(self, axes: Axes) -> None:
-        exact = row("Exact", "none seen", variance=Estimate(0.0, 0.0), bias_limit=1e-16)
-        Report((*REPORT.rows, exact), "r", Estimate(1.0, 0.0), 12, 1000, 0.1).plot(axes)
-        assert axes.get_xlim()[0] > 1e-3
-        axes.figure.canvas.draw()

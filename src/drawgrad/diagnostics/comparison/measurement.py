@@ -19,7 +19,7 @@ from drawgrad.diagnostics.comparison.reach import longest
 from drawgrad.diagnostics.comparison.reference import Reference, make_reference
 from drawgrad.diagnostics.comparison.replicas import replicate
 from drawgrad.diagnostics.comparison.report import Report
-from drawgrad.diagnostics.comparison.statistics import HEADROOM, Bias, Sample, bias_limit, measure_bias
+from drawgrad.diagnostics.comparison.statistics import Bias, Sample, bias_limit, measure_bias
 from drawgrad.estimators import Estimator
 from drawgrad.functional import draw_seed
 from drawgrad.variables import Distributions
@@ -132,7 +132,7 @@ def compare(
         count = 1 if estimator.exact and not watched.is_random else draws
         found = draw_gradients(estimator, cost, q, count, _generator(first), effort.evaluations, size)
         reach = longest(found, estimator, watched, q, _generator(first + 4), effort.evaluations, at_once)
-        sample = Sample(found, watched.rounding(found.dtype), max(reach, norm.value / HEADROOM))
+        sample = Sample(found, watched.rounding(found.dtype), max(reach, norm.value))
         rows.append(_quality(name, listed[name], sample, truth, effort, resolution))
     if not isinstance(reference, Tensor):
         # The reference is the gradient of E[cost]; only who gives one knows whether it is that of the bound.

@@ -15,6 +15,8 @@ __all__ = ["longest"]
 
 PROBES = 100
 """Gradients that are drawn where rare outcomes are common."""
+HEADROOM = 1.5
+"""How many times as long as the longest gradient that was seen one may be."""
 
 
 def longest(
@@ -26,11 +28,11 @@ def longest(
     evaluations: int,
     at_once: int | None,
 ) -> float:
-    """The length of the longest gradient of an estimator, also among outcomes too rare to have been drawn.
+    """A length that gradients of an estimator hardly exceed, also those of outcomes too rare to have been drawn.
 
-    It is that of the longest one seen, among those of ``q`` and, if there are distributions between the uniform one and
-    ``q``, among 100 of these, where what is rare occurs. If costs are known that spread more than those of these 100,
-    their gradients count as longer in proportion.
+    It is one and a half times that of the longest one seen, among those of ``q`` and, if there are distributions
+    between the uniform one and ``q``, among 100 of these, where what is rare occurs. If costs are known that spread
+    more than those of these 100, their gradients count as longer in proportion.
 
     Args:
         found: gradients that were drawn already, shape ``(draws, parameters)``; a single one is exact.
@@ -51,7 +53,7 @@ def longest(
         if copies is None:
             break
         elsewhere = max(elsewhere, _length(copies.gradients(loss_of(estimator, here, copies, generator))))
-    return max(seen, elsewhere * cost.spread / here.spread if here.spread > 0 else elsewhere)
+    return HEADROOM * max(seen, elsewhere * cost.spread / here.spread if here.spread > 0 else elsewhere)
 
 
 def _length(gradients: Tensor) -> float:

@@ -26,8 +26,6 @@ __all__ = ["Bias", "Sample", "bias_limit", "measure_bias"]
 
 ROWS = 1000
 """Draws that are compared pair by pair; of more, the means of groups are."""
-HEADROOM = 1.5
-"""How many times as long as the longest gradient that was seen one may be, before a difference counts as a bias."""
 TURNS = 20
 """Multiplications by which the largest axis is found."""
 ROUNDING = 16.0
@@ -40,7 +38,7 @@ class Sample:
     Args:
         gradients: the draws; a single one is taken as exact.
         rounding: what they may be off by, beside the rounding of their own numbers.
-        reach: length of the longest draw, also of those that did not occur; 0 if what was drawn is all there is.
+        reach: how long a draw may be, though none of these is; 0 if what was drawn is taken for all there is.
     """
 
     def __init__(self, gradients: Tensor, rounding: float = 0.0, reach: float = 0.0) -> None:
@@ -131,8 +129,8 @@ def measure_bias(sample: Sample, reference: Sample) -> Bias:
 
     A difference d is also explained by a draw of length B that has a probability of \|d\|/B, and may not have occurred
     at all. So the variance that it brings along, B \|d\| in the direction of d, is added to the variance that was seen,
-    with B one and a half times the sample's ``reach``. Then n draws show no bias shorter than 15 B/n, however little
-    they vary, and where all of them are long ones the addition hardly counts.
+    with B the sample's ``reach``. Then n draws show no bias shorter than 15 B/n, however little they vary, and where
+    all of them are long ones the addition hardly counts.
     """
     off, trace, squared_trace = _difference(sample, reference)
     rounding = sample.rounding + reference.rounding
@@ -145,7 +143,7 @@ def measure_bias(sample: Sample, reference: Sample) -> Bias:
     probability = 1.0
     if excess > 0:
         squared_trace = _possible(squared_trace, trace, off.numel())
-        unseen = HEADROOM * math.sqrt(distance) * (sample.reach / sample.count + reference.reach / reference.count)
+        unseen = math.sqrt(distance) * (sample.reach / sample.count + reference.reach / reference.count)
         squared_trace += 2 * along * unseen / distance + unseen**2
         probability = _tail(excess, trace + unseen, squared_trace)
     return Bias(Estimate(distance - trace, error), probability, rounding)
