@@ -44,25 +44,23 @@ def x() -> Tensor:
     return torch.linspace(-2.0, 2.0, 18).reshape(3, 6)
 
 
-@torch.no_grad()
-def test_exported_program_draws_the_sample_without_this_package(chooser: Chooser, x: Tensor) -> None:
+def test_exported_program_needs_no_package_and_has_sample_and_gradient_of_eager_code(
+    chooser: Chooser, x: Tensor
+) -> None:
     program = torch.export.export(chooser, (x, SEEDS[0]))
     targets = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
     assert targets
     assert not any("drawgrad" in target for target in targets)
+    module = program.module()
     for seed in SEEDS:
-        torch.testing.assert_close(program.module()(x, seed), chooser(x, seed))
-    assert not torch.equal(program.module()(x, SEEDS[0]), program.module()(x, SEEDS[1]))
-
-
-def test_exported_program_has_the_gradient_of_eager_code(chooser: Chooser, x: Tensor) -> None:
+        torch.testing.assert_close(module(x, seed), chooser(x, seed))
     sample = chooser(x, SEEDS[0])
+    assert not torch.equal(module(x, SEEDS[0]), module(x, SEEDS[1]))
     if not sample.is_floating_point():
-        pytest.skip("an index has no gradient")
-    program = torch.export.export(chooser, (x, SEEDS[0])).module()
+        return  # An index has no gradient.
     x.requires_grad_()
     upstream = torch.linspace(-1.0, 1.0, sample.numel()).reshape(sample.shape)
-    gradient, expected = (torch.autograd.grad(run(x, SEEDS[1]), x, upstream)[0] for run in (program, chooser))
+    gradient, expected = (torch.autograd.grad(run(x, SEEDS[1]), x, upstream)[0] for run in (module, chooser))
     torch.testing.assert_close(gradient, expected)
     assert expected.any()
 
@@ -109,7 +107,9 @@ def test_onnx_runtime_draws_the_sample_of_a_seed(x: Tensor) -> None:
             return tuple(sampler(logits, seed) for sampler in SAMPLERS.values())
 
     chooser = All(SAMPLERS["soft"]).eval()
-    program = torch.onnx.export(chooser, (x, SEEDS[0]), dynamo=True, verbose=False)
+    # What is tested is that each operation exists there; to search the graph of six samplers for shorter forms takes
+    # longer than all else.
+    program = torch.onnx.export(chooser, (x, SEEDS[0]), dynamo=True, verbose=False, optimize=False)
     assert program is not None
     buffer = io.BytesIO()
     program.save(buffer)

@@ -80,10 +80,10 @@ def _calls(shape: tuple[int, int, int], dtype: torch.dtype, class_offset: int) -
     yield lambda: gpu.noise(seed, *shape[1:], 2**40, class_offset, "logistic", dtype)
 
 
-@pytest.mark.parametrize("capability", CAPABILITIES)
+# They use nothing that one capability has and the other has not: each is compiled for one of them.
 @pytest.mark.parametrize(
-    ("shape", "dtype", "class_offset"),
-    [((2, 40, 5), torch.float16, 3), ((1, 1, 70_000), torch.bfloat16, 0)],
+    ("shape", "dtype", "class_offset", "capability"),
+    [((2, 40, 5), torch.float16, 3, 80), ((1, 1, 70_000), torch.bfloat16, 0, 90)],
     ids=["short rows", "rows in parts"],
 )
 def test_kernels_of_rows_compile(
