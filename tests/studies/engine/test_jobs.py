@@ -57,7 +57,7 @@ class TestFolder:
         assert found is not None
         assert (found.result, found.earlier) == (outcome.result, True)
 
-    @pytest.mark.parametrize("content", ["", "{", "[1]", '{"key": "another"}', "\udcff"])
+    @pytest.mark.parametrize("content", ["", "{", "[1]", '{"key": "another"}', f'{{"key": "{JOB.key}"}}', "\udcff"])
     def test_a_damaged_result_is_none(self, tmp_path: Path, content: str) -> None:
         JOB.claim(tmp_path)
         (tmp_path / "square" / "result.json").write_bytes(content.encode(errors="surrogateescape"))
@@ -67,6 +67,12 @@ class TestFolder:
         JOB.claim(tmp_path)
         JOB.claim(tmp_path)
         assert JOB.earlier(tmp_path) is None
+
+    def test_is_claimed_again_after_an_interrupt_in_the_middle_of_it(self, tmp_path: Path) -> None:
+        (tmp_path / "square").mkdir()
+        (tmp_path / "square" / ".job.json.part").write_text("{")
+        JOB.claim(tmp_path)
+        assert [path.name for path in (tmp_path / "square").iterdir()] == ["job.json"]
 
     def test_of_another_job_is_refused(self, tmp_path: Path) -> None:
         JOB.claim(tmp_path)

@@ -93,7 +93,8 @@ class Job:
         """
         folder = root / self.name
         note = folder / "job.json"
-        if not note.exists() and folder.is_dir() and any(folder.iterdir()):
+        if not note.exists() and folder.is_dir() and any(path.suffix != ".part" for path in folder.iterdir()):
+            # Parts are what is left of a note whose writing was interrupted.
             raise JobFolderError(f"{folder} holds files that are not of this program")
         if note.exists():
             there = _read(note)
@@ -114,7 +115,7 @@ class Job:
         """How it ended in an earlier session; None if it did not, or if what it left is damaged."""
         folder = root / self.name
         found = _read(folder / "result.json")
-        if found is None or found.get("key") != self.key:
+        if found is None or found.get("key") != self.key or not {"seconds", "result"} <= found.keys():
             return None
         return Outcome(self, folder, found["seconds"], found["result"], earlier=True)
 
