@@ -57,7 +57,7 @@ def checks(device: torch.device, sizes: tuple[tuple[int, int], ...] = SIZES) -> 
 
 
 def _noise(rows: int, classes: int, family: str = "gumbel") -> Tensor:
-    return reference.noise(torch.tensor([SEED]), rows, classes, 0, 0, family, torch.float32)[0]
+    return reference.noise(torch.tensor([SEED]), (rows, classes), 0, 0, family, torch.float32)[0]
 
 
 def _check_noise(device: torch.device, expected: Tensor) -> list[Measurement]:

@@ -17,10 +17,10 @@ import importlib.machinery
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from numbers import Integral, Real
 from types import FunctionType, ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from beartype import BeartypeConf, FrozenDict, beartype
 from beartype.roar import BeartypeDecorHintException
@@ -28,8 +28,8 @@ from jaxtyping import TypeCheckError, jaxtyped
 
 __all__ = ["checked", "install"]
 
-# An int is welcome wherever a float is asked for, as in type checkers, and NumPy's where Python's are.
-WELCOME = FrozenDict({int: int | np.integer, float: float | int | np.integer | np.floating})
+# An int is welcome wherever a float is asked for, as in type checkers, and so are all that count as such in Python.
+WELCOME = FrozenDict({int: int | Integral, float: float | Real})
 CHECKER = beartype(conf=BeartypeConf(hint_overrides=WELCOME))
 
 

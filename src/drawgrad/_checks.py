@@ -13,11 +13,15 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 __all__ = [
+    "as_flag",
+    "check_at_hand",
     "check_count",
     "check_dim",
     "check_distribution",
+    "check_dtype",
     "check_flag",
     "check_floating",
+    "check_integral",
     "check_mask",
     "check_nonnegative",
     "check_offset",
@@ -45,6 +49,30 @@ def check_temperature(tau: float | Tensor, cure: str, name: str = "tau", dtype: 
         )
 
 
+def check_at_hand(tensor: Tensor, device: torch.device, name: str) -> None:
+    """Refuse a tensor without numbers, which cannot be moved to where there are some."""
+    if tensor.device.type == "meta" and device.type != "meta":
+        raise ValueError(
+            f"{name} must hold a number, but it is a tensor on the device meta, which has none; make it on {device}"
+        )
+
+
+def check_dtype(dtype: object) -> None:
+    """Refuse anything but a floating dtype."""
+    if not isinstance(dtype, torch.dtype):
+        raise TypeError(f"dtype must be a torch.dtype, but it is {dtype!r} ({type(dtype).__name__}); use torch.float32")
+    if not dtype.is_floating_point:
+        raise TypeError(f"dtype must be a floating dtype, but it is {dtype}; use torch.float32")
+
+
+def check_integral(tensor: Tensor, name: str) -> None:
+    """Refuse a tensor that does not hold indices."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{name} must be a tensor, but it is of type {type(tensor).__name__}; wrap it in torch.tensor")
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+        raise TypeError(f"{name} must be of an integer dtype, but it is {tensor.dtype}; convert it with {name}.long()")
+
+
 def check_floating(tensor: Tensor, name: str) -> None:
     """Refuse a tensor that is not of a floating dtype."""
     if not isinstance(tensor, Tensor):
@@ -60,6 +88,14 @@ def check_flag(value: bool, name: str) -> None:
     """Refuse anything but True and False: torch's own signature has other positional arguments here."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, but it is {value!r} ({type(value).__name__})")
+
+
+def as_flag(value: object, name: str) -> bool:
+    """True or False, also as the 1 or 0 that torch's own functions take; anything else is refused."""
+    if isinstance(value, Integral) and value in (0, 1):
+        return bool(value)
+    check_flag(value, name)  # type: ignore[arg-type]
+    return bool(value)
 
 
 def check_count(value: int, name: str, minimum: int = 0) -> None:
@@ -95,7 +131,7 @@ def check_dim(dim: int, tensor: Tensor, name: str) -> None:
     """Refuse a tensor without dimensions, and a dimension that it does not have."""
     if tensor.dim() == 0:
         raise ValueError(f"{name} must have a dimension of classes, but they are 0-dim; give them shape (classes,)")
-    if isinstance(dim, bool) or not isinstance(dim, int):
+    if isinstance(dim, bool) or not isinstance(dim, Integral):
         raise TypeError(f"dim must be an int, but it is {dim!r} ({type(dim).__name__}); -1 is the last dimension")
     if not -tensor.dim() <= dim < tensor.dim():
         raise IndexError(
@@ -121,12 +157,11 @@ def check_mask(mask: Tensor, logits: Tensor) -> None:
 
 def check_offset(offset: int, name: str, count: int = 0, limit: int | None = None) -> None:
     """Refuse an offset that does not count from zero, or from which ``count`` more exceed the ``limit``."""
-    if isinstance(offset, bool) or not isinstance(offset, int | torch.SymInt):
+    if isinstance(offset, bool) or not isinstance(offset, Integral | torch.SymInt):
         raise TypeError(f"{name} must be an int, but it is {offset!r} ({type(offset).__name__}); convert it with int()")
     if offset < 0:
         raise ValueError(f"{name} must not be negative, but it is {offset}; it counts from zero")
-    # Sizes are symbols in compiled code, which a comparison would tie down.
-    if limit is not None and not torch.compiler.is_compiling() and offset + count > limit:
+    if limit is not None and offset + count > limit:
         raise ValueError(
             f"{name} and the {count} that follow must stay below {limit}, but it is {offset}; count from a lower number"
         )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -55,6 +57,49 @@ class TestSeeds:
     def test_of_another_type_are_refused(self, seed: object) -> None:
         with pytest.raises(TypeError, match="seed must be an int or a 0-dim int64 tensor"):
             gumbel_noise((3,), seed=seed)
+
+
+class TestOtherNumbers:
+    """What counts as a number elsewhere counts here."""
+
+    def test_integers_of_numpy(self) -> None:
+        expected = gumbel_softmax(LOGITS, 0.5, dim=0, seed=7, row_offset=3, class_offset=2)
+        sample = gumbel_softmax(
+            LOGITS, np.float32(0.5), dim=np.int64(0), seed=np.int64(7), row_offset=np.int32(3), class_offset=np.uint8(2)
+        )
+        assert torch.equal(sample, expected)
+        assert torch.equal(gumbel_noise((np.int64(2), np.int32(3)), seed=1), gumbel_noise((2, 3), seed=1))
+
+    def test_fractions(self) -> None:
+        assert torch.equal(gumbel_softmax(LOGITS, Fraction(1, 2), seed=1), gumbel_softmax(LOGITS, 0.5, seed=1))
+
+    def test_the_rest_of_torchs_signature(self) -> None:
+        expected = gumbel_softmax(LOGITS, hard=True, seed=1)
+        assert torch.equal(gumbel_softmax.__wrapped__(LOGITS, hard=1, eps=1e-10, seed=1), expected)
+
+
+class TestLayout:
+    """Samples are contiguous and no views, as torch's are: they may be changed in place, detached and viewed."""
+
+    @kinds
+    @pytest.mark.parametrize("dim", [0, 1, 2, -1])
+    @pytest.mark.parametrize("mask", [None, torch.rand(4) > 0.5], ids=["all", "masked"])
+    @pytest.mark.parametrize("grad", [False, True])
+    def test_of_samples(self, hard: bool, dim: int, mask: Tensor | None, grad: bool) -> None:
+        logits = torch.randn(2, 4, 4).mT.requires_grad_(grad)
+        for sample in (gumbel_softmax(logits, 0.5, hard, dim, mask=mask), binary_concrete(logits, 0.5, hard)):
+            assert sample.is_contiguous()
+            assert not sample._is_view()
+            sample.view(2, -1)
+            sample.detach_().add_(1)
+
+    def test_of_numbers_and_noise(self) -> None:
+        for value in (
+            *(binary_concrete(torch.tensor(0.3)), gumbel_noise(()), gumbel_noise((3,)), gumbel_noise((2, 3, 4))),
+            *(gumbel_max(torch.zeros(3, 4), 0), gumbel_max(torch.zeros(3)), gumbel_noise((), dtype=torch.float64)),
+        ):
+            assert value.is_contiguous()
+            assert not value._is_view()
 
 
 class TestGenerators:
@@ -182,16 +227,32 @@ class TestTemperatures:
         assert bool(sample[1].isnan().all())
         assert bool(sample[2].isfinite().all())
 
-    @kinds
-    def test_of_classes_scale_each_class(self, hard: bool) -> None:
+    def test_of_classes_scale_each_class(self) -> None:
         tau = torch.linspace(0.5, 2, 4, dtype=torch.float64)
         logits = LOGITS.double()
         expected = ((logits + gumbel_noise((3, 4), dtype=torch.float64, seed=1)) / tau).softmax(-1)
-        sample = gumbel_softmax(logits, tau, hard, seed=1)
-        if hard:
-            assert torch.equal(sample, torch.nn.functional.one_hot(expected.argmax(-1), 4).double())
-        else:
-            torch.testing.assert_close(sample, expected)
+        torch.testing.assert_close(gumbel_softmax(logits, tau, seed=1), expected)
+
+    @pytest.mark.parametrize("dim", [0, -1])
+    def test_of_classes_do_not_move_the_hard_sample(self, dim: int) -> None:
+        logits, tau = 3 * torch.randn(50, 50), torch.rand(50, 50) + 0.01
+        hard = gumbel_softmax(logits, tau, True, dim, seed=1)
+        assert torch.equal(hard.argmax(dim), gumbel_max(logits, dim, seed=1))
+        assert torch.equal(hard, gumbel_softmax(logits, 1.0, True, dim, seed=1))
+
+    def test_of_classes_do_not_overflow(self) -> None:
+        logits = torch.tensor([[3e38, 0.0, -3e38], [-1e38, -2e38, -3e38]], requires_grad=True)
+        tau = torch.tensor([1e-30, 1.0, 1e-3], requires_grad=True)
+        for hard in (False, True):
+            sample = gumbel_softmax(logits, tau, hard, seed=1)
+            expected = torch.eye(3)[[0, 0 if hard else 1]]
+            assert torch.equal(sample, expected)
+            for gradient in torch.autograd.grad(sample, (logits, tau), torch.randn(2, 3)):
+                assert bool(gradient.isfinite().all())
+
+    @kinds
+    def test_of_no_classes(self, hard: bool) -> None:
+        assert gumbel_softmax(torch.zeros(3, 0), torch.ones(3, 0), hard).shape == (3, 0)
 
     @samplers
     def test_beyond_the_numbers_of_the_dtype_are_refused(self, sampler: Callable[..., Tensor]) -> None:
@@ -227,6 +288,18 @@ class TestMistakes:
         [
             (lambda: gumbel_softmax(LOGITS, True), TypeError, "tau must be a number or a tensor, but it is True"),
             (lambda: gumbel_softmax(LOGITS, "1"), TypeError, "tau must be a number or a tensor, but it is '1'"),
+            (lambda: gumbel_softmax(LOGITS, hard=2), TypeError, "hard must be True or False, but it is 2"),
+            (
+                lambda: gumbel_softmax(LOGITS, generator=3),
+                TypeError,
+                r"generator must be a torch\.Generator, but it is 3",
+            ),
+            (
+                lambda: gumbel_max(LOGITS, seed=torch.zeros((), dtype=torch.int64, device="meta")),
+                ValueError,
+                "seed must hold",
+            ),
+            (lambda: gumbel_softmax(LOGITS, torch.ones((), device="meta")), ValueError, "tau must hold a number"),
             (lambda: gumbel_softmax(LOGITS, torch.tensor(1)), TypeError, "tau must be a floating-point tensor"),
             (lambda: gumbel_softmax(LOGITS, torch.ones(5, 1)), ValueError, r"tau must broadcast .* \(5, 1\)"),
             (lambda: gumbel_softmax(LOGITS, torch.ones(1, 3, 1)), ValueError, "tau must broadcast"),

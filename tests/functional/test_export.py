@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 import torch
 from torch import Tensor
 
-from drawgrad.functional import binary_concrete, gumbel_lookup, gumbel_max, gumbel_softmax
+from drawgrad.functional import (
+    binary_concrete,
+    gumbel_lookup,
+    gumbel_max,
+    gumbel_max_linear,
+    gumbel_noise,
+    gumbel_softmax,
+)
 
 SAMPLERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "soft": lambda logits, seed: gumbel_softmax(logits, 0.7, seed=seed),
@@ -93,6 +101,56 @@ def test_exported_program_without_a_seed_follows_the_default_generator() -> None
         samples += [sampler(logits), sampler(logits)]
     torch.testing.assert_close(samples[:2], samples[2:])
     assert not torch.equal(samples[0], samples[1])
+
+
+class TestTraces:
+    """``torch.jit.trace``, which Pyro's compiled losses and ONNX's older exporter take, records torch's operations."""
+
+    pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+    UNSEEDED: ClassVar[dict[str, Callable[[Tensor], Tensor]]] = {
+        "soft": gumbel_softmax,
+        "hard": lambda x: gumbel_softmax(x, 0.5, True, 0, row_offset=3, class_offset=2),
+        "index": gumbel_max,
+        "binary": binary_concrete,
+        "lookup": lambda x: gumbel_lookup(x, torch.arange(10.0).view(5, 2)),
+        "linear": lambda x: gumbel_max_linear(x, torch.arange(20.0).view(4, 5)),
+        "noise": lambda x: gumbel_noise(x.shape),
+    }
+
+    @pytest.mark.parametrize("grad", [False, True])
+    @pytest.mark.parametrize("name", UNSEEDED)
+    def test_draw_anew_for_any_number_of_rows(self, name: str, grad: bool) -> None:
+        sampler = self.UNSEEDED[name]
+        with torch.set_grad_enabled(grad):
+            traced = torch.jit.trace(sampler, torch.zeros(3, 5), check_trace=False)
+            logits = torch.linspace(-1, 1, 50).view(10, 5)
+            samples = []
+            for draw in (traced, sampler):
+                torch.manual_seed(3)
+                samples += [draw(logits), draw(logits)]
+        torch.testing.assert_close(samples[:2], samples[2:])
+        assert not torch.equal(samples[0], samples[1])
+
+    def test_have_the_gradient_of_eager_code(self) -> None:
+        sampler = SAMPLERS["hard"]
+        traced = torch.jit.trace(sampler, (torch.zeros(3, 5), SEEDS[0]), check_trace=False)
+        logits, grad = torch.randn(4, 5, requires_grad=True), torch.randn(4, 5)
+        found, expected = (torch.autograd.grad(draw(logits, SEEDS[1]), logits, grad)[0] for draw in (traced, sampler))
+        torch.testing.assert_close(found, expected)
+
+
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_onnx_takes_a_sampler_without_a_seed() -> None:
+    pytest.importorskip("onnxscript")
+
+    class Sampler(torch.nn.Module):
+        def forward(self, logits: Tensor) -> tuple[Tensor, ...]:
+            return gumbel_softmax(logits), binary_concrete(logits, hard=True), gumbel_max(logits)
+
+    program = torch.onnx.export(Sampler(), (torch.zeros(3, 5),), dynamo=True, verbose=False)
+    assert program is not None
+    assert sum(node.op_type.startswith("RandomUniform") for node in program.model.graph) == 3
 
 
 @torch.no_grad()

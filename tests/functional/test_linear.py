@@ -169,8 +169,8 @@ def test_compiles_whole() -> None:
 
 def test_the_operator_passes_torchs_checks() -> None:
     hidden, weight, bias = _layer((5,), 4, 50)
-    arguments = (hidden, weight, bias, torch.tensor(1.0), torch.tensor([SEED]), 0, 0)
-    torch.library.opcheck(linear.linear_winner, arguments)
+    arguments = (hidden, weight, bias, torch.tensor(1.0), torch.tensor(SEED), 0, 0)
+    torch.library.opcheck(torch.ops.drawgrad.linear_winner.default, arguments)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
-from drawgrad.functional import binary_concrete, gumbel_softmax
+from drawgrad.functional import binary_concrete, gumbel_lookup, gumbel_softmax
 
 SAMPLERS = {"categorical": gumbel_softmax, "binary": binary_concrete}
 samplers = pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
@@ -67,10 +69,68 @@ class TestGradients:
         mapped = torch.vmap(torch.func.jacrev(torch.func.grad(cost)))(logits[None])
         torch.testing.assert_close(mapped[0], hessian)
 
+
+class TestForwardMode:
+    """Tangents are Jacobians times directions, whatever is carried: eager duals, jvp, jacfwd, Hessians both ways."""
+
+    @staticmethod
+    def jacobians(sampler: Callable[..., Tensor], hard: bool, logits: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
+        def sample(x: Tensor, t: Tensor) -> Tensor:
+            return sampler(x, t, hard, seed=1)
+
+        return torch.autograd.functional.jacobian(sample, (logits, tau))
+
     @samplers
-    def test_in_forward_mode_are_refused(self, sampler: Callable[..., Tensor]) -> None:
-        with pytest.raises(NotImplementedError, match="forward mode"):
-            torch.func.jvp(cost_of(sampler, False), (torch.randn(3, 4),), (torch.ones(3, 4),))
+    @kinds
+    @pytest.mark.parametrize("shape", [(), (3, 1), (4,)], ids=["one temperature", "one a row", "one a class"])
+    def test_tangents(self, sampler: Callable[..., Tensor], hard: bool, shape: tuple[int, ...]) -> None:
+        logits = torch.randn(3, 4, dtype=torch.float64)
+        logits[0, 1] = -torch.inf
+        tau = torch.rand(shape, dtype=torch.float64) + 0.5
+        direction = (torch.randn_like(logits), torch.randn_like(tau))
+        of_logits, of_tau = self.jacobians(sampler, hard, logits, tau)
+        expected = (of_logits * direction[0]).sum((-2, -1))
+        expected += (of_tau * direction[1]).reshape(3, 4, -1).sum(-1)
+
+        def sample(x: Tensor, t: Tensor) -> Tensor:
+            return sampler(x, t, hard, seed=1)
+
+        value, tangent = torch.func.jvp(sample, (logits, tau), direction)
+        torch.testing.assert_close(tangent, expected)
+        assert torch.equal(value, sample(logits, tau))
+        for context in (contextlib.nullcontext(), torch.no_grad()):
+            with forward_ad.dual_level(), context:
+                dual = sample(*(forward_ad.make_dual(*pair) for pair in zip((logits, tau), direction, strict=True)))
+                torch.testing.assert_close(forward_ad.unpack_dual(dual).tangent, expected)
+        torch.testing.assert_close(torch.func.jacfwd(sample)(logits, tau), of_logits)
+
+    @samplers
+    @kinds
+    def test_hessians(self, sampler: Callable[..., Tensor], hard: bool) -> None:
+        cost, logits = cost_of(sampler, hard), torch.randn(2, 3, dtype=torch.float64)
+        expected = torch.autograd.functional.hessian(cost, logits)
+        torch.testing.assert_close(torch.func.hessian(cost)(logits), expected)
+        torch.testing.assert_close(torch.func.jacrev(torch.func.jacfwd(cost))(logits), expected)
+        if not hard:
+            torch.testing.assert_close(torch.func.jacfwd(torch.func.jacfwd(cost))(logits), expected)
+
+    def test_of_a_lookup(self) -> None:
+        logits, codebook = torch.randn(3, 4, dtype=torch.float64), torch.randn(4, 2, dtype=torch.float64)
+        arguments = (logits, codebook, torch.tensor(0.7, dtype=torch.float64))
+        directions = tuple(torch.randn_like(argument) for argument in arguments)
+
+        def by_lookup(x: Tensor, c: Tensor, t: Tensor) -> Tensor:
+            return gumbel_lookup(x, c, t, seed=1)
+
+        def by_one_hot(x: Tensor, c: Tensor, t: Tensor) -> Tensor:
+            return gumbel_softmax(x, t, hard=True, seed=1) @ c
+
+        found, expected = (torch.func.jvp(f, arguments, directions) for f in (by_lookup, by_one_hot))
+        torch.testing.assert_close(found, expected)
+
+    def test_where_no_tangent_is_given_there_is_none(self) -> None:
+        with forward_ad.dual_level():
+            assert forward_ad.unpack_dual(gumbel_softmax(torch.zeros(3), seed=1)).tangent is None
 
 
 class TestRandomness:

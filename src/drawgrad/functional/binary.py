@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from drawgrad._checks import check_flag, check_floating
+from drawgrad._checks import as_flag, check_floating
 from drawgrad._typing import Float, Tensor
-from drawgrad.functional._draw import as_rows, call, draw_seed, from_rows, place, relax, row_temperature
+from drawgrad.functional._rows import Rows
+from drawgrad.functional._seeds import seed_of
 from drawgrad.functional.surrogate import straight_through
-from drawgrad.kernels import reference
+from drawgrad.kernels import ops, reference
 
 __all__ = ["binary_concrete"]
 
@@ -56,20 +57,19 @@ def binary_concrete(
     References:
         Maddison, Mnih, Teh. The Concrete distribution. ICLR 2017.
     """
-    check_flag(hard, "hard")
+    hard = as_flag(hard, "hard")
     check_floating(logits, "logits")
-    shaped = logits if logits.dim() else logits[None]
-    rows = as_rows(shaped, -1)
-    at = place(row_offset, class_offset, *rows.shape[1:])
-    per_row = row_temperature(tau, shaped, -1, "for the limit of zero, an exact sample, use torch.bernoulli")
-    seed = draw_seed(generator, seed, logits.device)
-    if per_row is not None:
-        sample = relax("binary_concrete", rows, per_row, seed, at, hard)
-    else:
-        # A temperature for each element: plain torch serves it.
-        noise = call("noise", seed, *rows.shape[1:], *at, "logistic", reference.compute_dtype(logits.dtype))
-        scores = shaped + from_rows(noise, shaped, -1)
-        sample = reference.sigmoid(scores, torch.as_tensor(tau).to(scores)).to(logits.dtype)
-        if hard:
-            sample = straight_through((scores > 0).to(sample.dtype), sample)
-    return from_rows(sample, shaped, -1).reshape(logits.shape)
+    rows = Rows.of(logits, -1, row_offset, class_offset)
+    of_rows = rows.temperature(tau, "for the limit of zero, an exact sample, use torch.bernoulli")
+    drawn = seed_of(generator, seed, logits.device)
+    if of_rows is not None:
+        return rows.restore(ops.binary_concrete(rows.values, of_rows, drawn, *rows.place, hard))
+    # A temperature for each element: plain torch serves it.
+    noise = ops.noise(drawn, tuple(logits.shape), *rows.place, "logistic", reference.compute_dtype(logits.dtype))
+    scores = logits + noise
+    # In float64, whose range holds a quotient of two float32 numbers and its derivatives.
+    sample = reference.sigmoid(scores.double(), torch.as_tensor(tau).to(scores).double()).to(logits.dtype)
+    if not hard:
+        return sample
+    bits = torch.where(scores.isnan(), scores, (scores > 0).to(scores.dtype)).to(sample.dtype)
+    return straight_through(bits, sample)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from drawgrad._checks import check_dim, check_flag, check_floating, check_mask
+from drawgrad._checks import as_flag, check_dim, check_floating, check_mask
 from drawgrad._typing import Bool, Float, Int, Tensor
-from drawgrad.functional._draw import as_rows, call, draw_seed, from_rows, place, relax, row_temperature
+from drawgrad.functional._rows import Rows
+from drawgrad.functional._seeds import seed_of
 from drawgrad.functional.surrogate import straight_through
+from drawgrad.kernels import ops
 from drawgrad.kernels.reference import compute_dtype
 
 __all__ = ["gumbel_max", "gumbel_softmax"]
@@ -24,6 +26,7 @@ def gumbel_softmax(
     seed: int | Tensor | None = None,
     row_offset: int = 0,
     class_offset: int = 0,
+    eps: float = 0.0,
 ) -> Float[Tensor, "*shape"]:
     r"""Draw from the Gumbel-Softmax (Concrete) distribution.
 
@@ -36,20 +39,22 @@ def gumbel_softmax(
     sample if it is soft, the logits if it is hard, and then it draws the noise again from the seed.
 
     Args:
-        logits: unnormalised log-probabilities with K classes along ``dim``. -inf is a class that is never chosen; a NaN
-            makes its row NaN.
+        logits: unnormalized log-probabilities with K classes along ``dim``. -inf is a class that is never chosen; NaN
+            and +inf, which is the logarithm of no weight, make their row NaN.
         tau: temperature, a positive number, or a tensor that broadcasts to the logits and gets a gradient. Elements of
-            a tensor are not checked.
+            a tensor are not checked. It does not move the hard sample, not even where it differs between classes.
         hard: whether the forward value is one-hot.
         dim: dimension of the classes.
         mask: True where a class is allowed; broadcasts to the logits. A class that is not allowed is exactly zero in
             sample and gradient, and a row without an allowed class is all zero.
         generator: draws the seed; torch's default generator of the logits' device if None.
         seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``. One seed gives one sample:
-            eager or compiled, on any device, whole or in parts.
+            eager or compiled, on any device, whole or in parts. So it gives the same noise to every layer that takes
+            it; give each its own, ``fold_seed(seed, layer)``.
         row_offset: number of the first row, when the logits are one part of a larger batch.
-        class_offset: number of the first class, when they are one shard of the classes. The sample is then normalised
+        class_offset: number of the first class, when they are one shard of the classes. The sample is then normalized
             over the shard.
+        eps: without effect. It stands in torch's signature, whose noise needs it against infinities.
 
     Returns:
         Sample of the shape and dtype of the logits; rows sum to one.
@@ -72,17 +77,16 @@ def gumbel_softmax(
         Jang, Gu, Poole. Categorical reparameterization with Gumbel-Softmax. ICLR 2017.
         Maddison, Mnih, Teh. The Concrete distribution. ICLR 2017.
     """
-    check_flag(hard, "hard")
+    hard = as_flag(hard, "hard")
     logits = _masked(logits, mask, dim)
-    rows = as_rows(logits, dim)
-    at = place(row_offset, class_offset, *rows.shape[1:])
-    per_row = row_temperature(tau, logits, dim, "for the limit of zero, an exact discrete sample, use gumbel_max")
-    seed = draw_seed(generator, seed, logits.device)
-    if per_row is not None:
-        return from_rows(relax("gumbel_softmax", rows, per_row, seed, at, hard), logits, dim)
+    rows = Rows.of(logits, dim, row_offset, class_offset)
+    of_rows = rows.temperature(tau, "for the limit of zero, an exact discrete sample, use gumbel_max")
+    drawn = seed_of(generator, seed, logits.device)
+    if of_rows is not None:
+        return rows.restore(ops.gumbel_softmax(rows.values, of_rows, drawn, *rows.place, hard))
     # A temperature for each class is rare, and no longer the softmax of one scaled row: plain torch serves it.
-    noise = call("noise", seed, *rows.shape[1:], *at, "gumbel", compute_dtype(logits.dtype))
-    return _with_class_temperatures(logits, from_rows(noise, logits, dim), tau, hard, dim)
+    noise = ops.noise(drawn, tuple(rows.values.shape), *rows.place, "gumbel", compute_dtype(logits.dtype))
+    return _with_class_temperatures(logits, rows.restore(noise), tau, hard, dim)
 
 
 def gumbel_max(
@@ -112,7 +116,7 @@ def gumbel_max(
 
     Returns:
         Indices, int64, of the shape of the logits without ``dim``; -1 for a row without an allowed class. In a row with
-        a NaN it is the index of the first one, as in ``torch.argmax``.
+        NaN or +inf it is the index of the first one, as in ``torch.argmax``.
 
     Raises:
         ValueError: if ``generator`` and ``seed`` are both given, or if the logits are 0-dim.
@@ -128,10 +132,8 @@ def gumbel_max(
         Gumbel. Statistical theory of extreme values. 1954. Maddison, Tarlow, Minka. A* sampling. NeurIPS 2014.
     """
     logits = _masked(logits, mask, dim)
-    rows = as_rows(logits.detach(), dim)
-    at = place(row_offset, class_offset, *rows.shape[1:])
-    index = call("gumbel_max", rows, draw_seed(generator, seed, logits.device), *at)
-    return index.reshape(logits.movedim(dim, -1).shape[:-1])
+    rows = Rows.of(logits.detach(), dim, row_offset, class_offset)
+    return ops.gumbel_max(rows.values, seed_of(generator, seed, logits.device), *rows.place)
 
 
 def _masked(logits: Tensor, mask: Tensor | None, dim: int) -> Tensor:
@@ -145,14 +147,19 @@ def _masked(logits: Tensor, mask: Tensor | None, dim: int) -> Tensor:
 
 
 def _with_class_temperatures(logits: Tensor, noise: Tensor, tau: float | Tensor, hard: bool, dim: int) -> Tensor:
-    allowed = logits != -torch.inf
+    perturbed = logits + noise
     # Zero stands in for -inf until after the division, and again after the softmax: infinity times zero would be NaN
-    # in the gradients.
-    scores = torch.where(
-        allowed, torch.where(allowed, logits + noise, 0.0) / torch.as_tensor(tau).to(noise), -torch.inf
-    )
-    soft = torch.where(allowed | scores.isnan().any(dim, keepdim=True), scores.softmax(dim), 0.0).to(logits.dtype)
-    if not hard:
+    # in the gradients. Rows have no common scale to be shifted by, so the quotients need the range of float64.
+    allowed = perturbed != -torch.inf
+    failed = (perturbed.isnan() | (perturbed == torch.inf)).any(dim, keepdim=True)
+    scaled = torch.where(allowed, perturbed, 0.0).double() / torch.as_tensor(tau).to(noise).double()
+    largest = torch.finfo(scaled.dtype).max
+    scores = torch.where(allowed, scaled.clamp(-largest, largest), -torch.inf)
+    soft = torch.where(allowed, scores.softmax(dim), 0.0) * torch.where(failed, torch.nan, 1.0)
+    soft = soft.to(logits.dtype)
+    if not hard or not logits.shape[dim]:
         return soft
-    one_hot = torch.zeros_like(soft).scatter(dim, scores.argmax(dim, keepdim=True), 1.0)
-    return straight_through(torch.where(allowed, one_hot, 0.0), soft)
+    # An exact sample, which no temperature moves.
+    one_hot = torch.zeros_like(soft).scatter(dim, perturbed.detach().argmax(dim, keepdim=True), 1.0)
+    one_hot = torch.where(failed, torch.nan, torch.where(allowed, one_hot, 0.0))
+    return straight_through(one_hot, soft)

@@ -1,10 +1,10 @@
-"""Noise given the sample that it led to: what Rao-Blackwellised and coupled estimators draw."""
+"""Noise given the sample that it led to: what Rao-Blackwellized and coupled estimators draw."""
 
 from __future__ import annotations
 
 import torch
 
-from drawgrad._checks import check_floating
+from drawgrad._checks import check_floating, check_integral
 from drawgrad._typing import Bool, Float, Int, Tensor
 from drawgrad.functional.noise import gumbel_noise, logistic_noise
 
@@ -29,11 +29,12 @@ def conditional_gumbel(
     in the logits with the noise E held fixed (the coupled noise of REBAR).
 
     Args:
-        logits: unnormalised log-probabilities; -inf is a class that cannot win, and stays -inf.
-        index: the winning class of each row.
+        logits: unnormalized log-probabilities; -inf is a class that cannot win, and stays -inf. A row whose winner is
+            such a class is NaN: what is impossible has no conditional distribution.
+        index: the winning class of each row; -1 for a row without an allowed class, which is -inf throughout.
         generator: draws the seed; torch's default generator of the logits' device if None.
-        seed: the seed itself, instead of ``generator``. It must not be the one that ``index`` was drawn with, unless
-            ``row_offset`` leads to other rows.
+        seed: the seed itself, instead of ``generator``. It must not be the one that ``index`` was drawn with; fold it,
+            ``fold_seed(seed, 1)``.
         row_offset: number of the first row.
 
     Returns:
@@ -41,7 +42,7 @@ def conditional_gumbel(
 
     Raises:
         ValueError: if the shapes do not fit, or if ``generator`` and ``seed`` are both given.
-        TypeError: if the logits are not of a floating dtype.
+        TypeError: if the logits are not of a floating dtype, or the index is not of an integer one.
 
     Example:
         >>> import torch
@@ -53,6 +54,7 @@ def conditional_gumbel(
         Paulus, Maddison, Krause. Rao-Blackwellizing the straight-through Gumbel-Softmax gradient estimator. ICLR 2021.
     """
     check_floating(logits, "logits")
+    check_integral(index, "index")
     if logits.dim() == 0 or index.shape != logits.shape[:-1]:
         raise ValueError(
             f"index must have the shape of the logits but their last dimension, {tuple(logits.shape[:-1])}, but its "
@@ -67,15 +69,19 @@ def conditional_gumbel(
         seed=seed,
         row_offset=row_offset,
     )
-    winner = index[..., None]
+    nothing = index[..., None] < 0
+    winner = index.clamp_min(0)[..., None]
     allowed = logits != -torch.inf
-    top = exact.logsumexp(-1, keepdim=True) + noise.gather(-1, winner)
+    # What is impossible has no conditional distribution.
+    possible = torch.where(nothing | allowed.gather(-1, winner), 0.0, torch.nan)
+    top = exact.logsumexp(-1, keepdim=True) + noise.gather(-1, winner) + possible
     others = -torch.logaddexp(-(torch.where(allowed, exact, 0.0) + noise), -top)
     top, others = top.to(logits.dtype), others.to(logits.dtype)
     # Rounding may lift a loser to the winner's height; it stays one step below.
     ceiling = torch.nextafter(top.detach(), top.new_tensor(-torch.inf))
     others = torch.where(allowed, torch.minimum(others, ceiling), -torch.inf)
-    return others.scatter(-1, winner, top)
+    perturbed = others.scatter(-1, winner, top) + possible.to(logits.dtype)
+    return torch.where(nothing, -torch.inf, perturbed)
 
 
 def conditional_logistic(
@@ -105,7 +111,7 @@ def conditional_logistic(
 
     Raises:
         ValueError: if the shapes differ, or if ``generator`` and ``seed`` are both given.
-        TypeError: if the logits are not of a floating dtype.
+        TypeError: if the logits are not of a floating dtype, or the sign is no boolean tensor.
 
     Example:
         >>> import torch
@@ -117,6 +123,9 @@ def conditional_logistic(
         latent variable models. NeurIPS 2017.
     """
     check_floating(logits, "logits")
+    if not isinstance(positive, Tensor) or positive.dtype != torch.bool:
+        what = positive.dtype if isinstance(positive, Tensor) else type(positive).__name__
+        raise TypeError(f"positive must be a boolean tensor, but it is {what}; compare the sample, as in z > 0")
     if positive.shape != logits.shape:
         raise ValueError(
             f"positive must have the shape of the logits, {tuple(logits.shape)}, but its shape is "

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
 
-from drawgrad._checks import check_floating
+from drawgrad._checks import check_floating, check_integral
 from drawgrad._typing import Float, Int, Tensor
-from drawgrad.functional._draw import draw_seed, place, row_temperature
+from drawgrad.functional._rows import Rows
+from drawgrad.functional._seeds import seed_of
 from drawgrad.kernels.linear import linear_winner
 
 if TYPE_CHECKING:
@@ -64,8 +66,7 @@ def gumbel_max_linear(
         >>> gumbel_max_linear(hidden, weight, seed=0)
         tensor([1, 0])
     """
-    drawn = draw_seed(generator, seed, hidden.device)
-    return _winner(hidden, weight, bias, tau, drawn, row_offset, class_offset)[1]
+    return _winner(hidden, weight, bias, tau, generator, seed, row_offset, class_offset)[1]
 
 
 def gumbel_max_linear_shard(
@@ -104,8 +105,7 @@ def gumbel_max_linear_shard(
         >>> bool((winner == gumbel_max_linear(hidden, weight, seed=0)).all())
         True
     """
-    drawn = draw_seed(None, seed, hidden.device)
-    score, index = _winner(hidden, weight, bias, tau, drawn, row_offset, class_offset)
+    score, index = _winner(hidden, weight, bias, tau, None, seed, row_offset, class_offset)
     return score, torch.where(index < 0, -1, index + class_offset)
 
 
@@ -130,6 +130,18 @@ def winner_of_shards(
     """
     from torch import distributed
 
+    check_floating(score, "score")
+    check_integral(index, "index")
+    if index.shape != score.shape:
+        raise ValueError(
+            f"score and index must have one shape, but they have {tuple(score.shape)} and {tuple(index.shape)}; give "
+            "both as gumbel_max_linear_shard returns them"
+        )
+    if not (distributed.is_available() and distributed.is_initialized()):
+        raise RuntimeError(
+            "the winner of shards needs the processes that hold them, but there is no process group; call "
+            "torch.distributed.init_process_group first"
+        )
     shards = distributed.get_world_size(group)
     scores = [torch.empty_like(score, memory_format=torch.contiguous_format) for _ in range(shards)]
     indices = [torch.empty_like(index, memory_format=torch.contiguous_format) for _ in range(shards)]
@@ -147,28 +159,51 @@ def _winner(
     weight: Tensor,
     bias: Tensor | None,
     tau: float | Tensor,
-    seed: Tensor,
+    generator: torch.Generator | None,
+    seed: int | Tensor | None,
     row_offset: int,
     class_offset: int,
 ) -> tuple[Tensor, Tensor]:
+    _check_tensors(hidden, weight, bias)
+    hidden, weight, bias = _autocast(hidden, weight, bias)
     _check_layer(hidden, weight, bias)
     *batch, features = hidden.shape
-    rows = hidden.detach().reshape(-1, features) if features else hidden.detach().flatten(0, -2)
-    at = place(row_offset, class_offset, rows.shape[0], weight.shape[0])
-    of_rows = row_temperature(tau, hidden.new_empty((*batch, 1)), -1, "for the most likely class, use argmax")
+    inputs = hidden.detach().reshape(math.prod(batch), features)
+    # The logits that are never made: their shape without memory.
+    logits = hidden.new_empty(()).expand(*batch, weight.shape[0])
+    rows = Rows.of(logits, -1, row_offset, class_offset)
+    of_rows = rows.temperature(tau, "for the most likely class, use argmax")
     if of_rows is None:
-        raise ValueError(f"tau must hold one temperature a row, but its shape is {tuple(torch.as_tensor(tau).shape)}")
-    if of_rows.dim():
-        of_rows = of_rows[0]
-    score, index = linear_winner(
-        rows, weight.detach(), None if bias is None else bias.detach(), of_rows.detach(), seed, *at
-    )
+        raise ValueError(
+            f"tau must hold one temperature a row, but its shape is {tuple(torch.as_tensor(tau).shape)}; give it the "
+            "shape (*batch, 1)"
+        )
+    if isinstance(of_rows, Tensor):
+        of_rows = of_rows.detach()
+        of_rows = of_rows.expand(*batch, 1).reshape(-1, 1) if of_rows.dim() else of_rows
+    biases = None if bias is None else bias.detach()
+    drawn = seed_of(generator, seed, hidden.device)
+    score, index = linear_winner(inputs, weight.detach(), biases, of_rows, drawn, *rows.place)
     return score.reshape(batch), index.reshape(batch)
 
 
-def _check_layer(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+def _check_tensors(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     check_floating(hidden, "hidden")
     check_floating(weight, "weight")
+    if bias is not None:
+        check_floating(bias, "bias")
+
+
+def _autocast(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """In the dtype in which a linear layer would multiply under ``torch.autocast``, which leaves float64 alone."""
+    kind = hidden.device.type
+    if not torch.is_autocast_enabled(kind) or hidden.dtype == torch.float64:
+        return hidden, weight, bias
+    dtype = torch.get_autocast_dtype(kind)
+    return hidden.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+
+
+def _check_layer(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     if hidden.dim() == 0 or weight.dim() != 2 or hidden.shape[-1] != weight.shape[1]:
         raise ValueError(
             f"weight must have the shape (classes, features) for hidden of shape (*batch, features), but they have "

@@ -8,9 +8,12 @@ import torch
 
 from drawgrad._checks import check_dim, check_floating, check_mask
 from drawgrad._typing import Bool, Float, Tensor
-from drawgrad.functional._draw import as_rows, call, draw_seed, is_plain, place, relax, row_temperature
+from drawgrad.functional._rows import Rows
+from drawgrad.functional._seeds import seed_of
 from drawgrad.kernels import ops
+from drawgrad.kernels.autograd import CATEGORICAL
 from drawgrad.kernels.reference import compute_dtype
+from drawgrad.kernels.state import carries_tangents, wants_torch_operations
 
 __all__ = ["gumbel_lookup"]
 
@@ -80,19 +83,22 @@ def gumbel_lookup(
         logits = torch.where(mask, logits, -torch.inf)
     if logits.shape[-1] == 0:
         return logits.to(codebook.dtype) @ codebook
-    rows = as_rows(logits, -1)
-    at = place(row_offset, 0, *rows.shape[1:])
-    of_rows = row_temperature(tau, logits, -1, "for a lookup without a gradient for the logits, index with gumbel_max")
+    rows = Rows.of(logits, -1, row_offset, 0)
+    of_rows = rows.temperature(tau, "for a lookup without a gradient for the logits, index with gumbel_max")
     if of_rows is None:
-        raise ValueError(f"tau must hold one temperature a row, but its shape is {tuple(torch.as_tensor(tau).shape)}")
-    drawn = draw_seed(generator, seed, logits.device)
-    if is_plain() and torch.is_grad_enabled():
+        raise ValueError(
+            f"tau must hold one temperature a row, but its shape is {tuple(torch.as_tensor(tau).shape)}; give it the "
+            "shape (*batch, 1)"
+        )
+    drawn = seed_of(generator, seed, logits.device)
+    if wants_torch_operations() and torch.is_grad_enabled():
         # Neither exporters nor compiled torch.func see the derivative of a function that is not torch's own.
-        chosen = relax("gumbel_softmax", rows, of_rows, drawn, at, True)[0].to(codebook.dtype) @ codebook
-    else:
-        index = call("gumbel_max", rows.detach(), drawn, *at)[0]
-        chosen = _Lookup.apply(rows, codebook, of_rows, drawn, at[0], index)
-    return chosen.reshape(*logits.shape[:-1], codebook.shape[1])
+        return ops.gumbel_softmax(logits, of_rows, drawn, *rows.place, True).to(codebook.dtype) @ codebook
+    index = ops.gumbel_max(logits.detach(), drawn, *rows.place)
+    if wants_torch_operations():
+        return _Lookup.forward(logits, codebook, of_rows, drawn, row_offset, index)
+    lookup = _Lookup if torch.compiler.is_compiling() else _LookupWithTangents
+    return lookup.apply(logits, codebook, of_rows, drawn, row_offset, index)
 
 
 class _Lookup(torch.autograd.Function):
@@ -101,47 +107,61 @@ class _Lookup(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(logits: Tensor, codebook: Tensor, tau: Tensor, seed: Tensor, row_offset: int, index: Tensor) -> Tensor:
-        existing = index.clamp_min(0)[:, None]
-        failed = logits[0].gather(-1, existing).isnan()
-        chosen = torch.where(failed, torch.nan, codebook[existing[:, 0]])
-        return torch.where(index[:, None] < 0, 0.0, chosen)
+    def forward(
+        logits: Tensor, codebook: Tensor, tau: Tensor | float, seed: Tensor | int, row_offset: int, index: Tensor
+    ) -> Tensor:
+        existing = index.clamp_min(0)[..., None]
+        failed = ~(logits.gather(-1, existing) < torch.inf)
+        chosen = torch.where(failed, torch.nan, codebook[existing[..., 0]])
+        return torch.where(index[..., None] < 0, 0.0, chosen)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        logits, codebook, tau, seed, ctx.row_offset, index = inputs
-        ctx.save_for_backward(logits, codebook, tau, seed, index)
+        logits, codebook, *numbers, row_offset, index = inputs
+        ctx.row_offset = row_offset
+        # A mapped temperature or seed has to be saved; one that is a number cannot be.
+        ctx.numbers = tuple(None if isinstance(value, Tensor) else value for value in numbers)
+        saved = (logits, codebook, index, *(value for value in numbers if isinstance(value, Tensor)))
+        ctx.save_for_backward(*saved)
+        if carries_tangents():
+            ctx.save_for_forward(*saved)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        logits, codebook, tau, seed, index = ctx.saved_tensors
+        logits, codebook, index, tau, draw = _saved(ctx)
         for_logits, for_codebook, for_tau, *_ = ctx.needs_input_grad
-        draw = (seed, ctx.row_offset, 0)
         of_logits = of_codebook = of_tau = None
         if for_logits or for_tau:
-            of_sample = (grad @ codebook.T).to(logits.dtype)[None]
-            of_logits = ops.gumbel_softmax_vjp(of_sample, logits, tau, *draw)
-            of_tau = _tau_gradient(of_logits, logits, tau, *draw) if for_tau else None
+            of_sample = (grad @ codebook.T).to(logits.dtype)
+            of_logits, of_tau = CATEGORICAL.gradients(of_sample, logits, tau, draw, for_tau)
         if for_codebook and torch.is_grad_enabled():
             # A second derivative goes through the choice as well, so the choice has to be there.
-            one_hot = ops.gumbel_softmax(logits, tau, *draw, True)[0].to(grad.dtype)
-            of_codebook = one_hot.T @ grad
+            one_hot = ops.gumbel_softmax(logits, tau, *draw, True).to(grad.dtype)
+            of_codebook = one_hot.reshape(-1, one_hot.shape[-1]).T @ grad.reshape(-1, grad.shape[-1])
         elif for_codebook:
             # Many rows may have chosen the same one: their gradients are summed in float32 at least.
             wide = compute_dtype(codebook.dtype)
-            kept = torch.where(index[:, None] < 0, 0.0, grad).to(wide)
-            of_codebook = torch.zeros_like(codebook, dtype=wide).index_add(0, index.clamp_min(0), kept)
+            kept = torch.where(index[..., None] < 0, 0.0, grad).to(wide)
+            of_codebook = torch.zeros_like(codebook, dtype=wide)
+            of_codebook = of_codebook.index_add(0, index.clamp_min(0).reshape(-1), kept.reshape(-1, kept.shape[-1]))
             of_codebook = of_codebook.to(codebook.dtype)
         return of_logits, of_codebook, of_tau, None, None, None
 
 
-def _tau_gradient(
-    of_logits: Tensor, logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int
-) -> Tensor:
-    """The sample depends on tau through (logits + noise) / tau, whose derivative is itself, over -tau."""
-    noise = ops.noise(seed, *logits.shape[1:], row_offset, class_offset, "gumbel", tau.dtype)
-    scores = torch.where(logits == -torch.inf, 0.0, logits.to(tau.dtype) + noise)
-    # The gradient of a row sums to zero, so a constant changes nothing but the rounding.
-    scores = scores - scores.amax(-1, keepdim=True).detach()
-    change = -(of_logits.to(tau.dtype) * scores) / tau
-    return change.sum() if tau.dim() == 0 else change.sum(-1, keepdim=True)
+class _LookupWithTangents(_Lookup):
+    """The same, and its forward derivative, which compilers refuse even where nobody asks for it."""
+
+    @staticmethod
+    def jvp(ctx: Any, of_logits: Tensor | None, of_codebook: Tensor | None, of_tau: Tensor | None, *_: None) -> Tensor:
+        logits, codebook, index, tau, draw = _saved(ctx)
+        y = ops.gumbel_softmax(logits.to(compute_dtype(logits.dtype)), tau, *draw, False)
+        tangent = CATEGORICAL.tangent(y, tau, of_logits, of_tau).to(codebook.dtype) @ codebook
+        if of_codebook is not None:
+            tangent = tangent + torch.where(index[..., None] < 0, 0.0, of_codebook[index.clamp_min(0)])
+        return tangent
+
+
+def _saved(ctx: Any) -> tuple[Any, ...]:
+    logits, codebook, index, *tensors = ctx.saved_tensors
+    tau, seed = (tensors.pop(0) if number is None else number for number in ctx.numbers)
+    return logits, codebook, index, tau, (seed, ctx.row_offset, 0)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 
+from drawgrad._checks import check_dtype
 from drawgrad._typing import Float, Tensor
-from drawgrad.functional._draw import call, draw_seed, place
+from drawgrad.functional._rows import check_place
+from drawgrad.functional._seeds import seed_of
+from drawgrad.kernels import ops
 
 __all__ = ["gumbel_noise", "logistic_noise"]
 
@@ -91,14 +94,12 @@ def _noise(
     class_offset: int,
 ) -> Tensor:
     dtype = torch.get_default_dtype() if dtype is None else dtype
-    if not dtype.is_floating_point:
-        raise TypeError(f"dtype must be a floating dtype, but it is {dtype}; use torch.float32")
-    if isinstance(shape, int):
+    check_dtype(dtype)
+    if isinstance(shape, Integral):
         raise TypeError(f"shape must be a sequence of ints, but it is {shape!r}; give ({shape},)")
     # Not torch.get_default_device(), which a compiler cannot trace.
     device = torch.empty(()).device if device is None else torch.device(device)
-    *lead, classes = shape or (1,)
-    rows = math.prod(lead)
-    at = place(row_offset, class_offset, rows, classes)
-    noise = call("noise", draw_seed(generator, seed, device), rows, classes, *at, family, dtype)
-    return noise.reshape(tuple(shape))
+    # NumPy's integers as Python's; symbols, and the sizes of a trace, as they are.
+    shape = tuple(int(size) if isinstance(size, Integral) else size for size in shape)
+    place = check_place(shape, row_offset, class_offset)
+    return ops.noise(seed_of(generator, seed, device), shape, *place, family, dtype)

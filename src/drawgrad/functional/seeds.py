@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from drawgrad._typing import Int, Tensor
-from drawgrad.functional import _draw
-from drawgrad.kernels.state import is_bare
+from drawgrad.functional._seeds import as_seed, seed_of
+from drawgrad.kernels.operator import seed_tensor
 
 __all__ = ["draw_seed", "fold_seed"]
 
@@ -51,7 +51,7 @@ def draw_seed(
         place = torch.device(device)
     else:
         place = torch.empty(()).device if generator is None else generator.device
-    return _draw.draw_seed(generator, seed, place)[0]
+    return seed_tensor(seed_of(generator, seed, place), place)
 
 
 def fold_seed(seed: int | Tensor, number: int | Tensor) -> Int[Tensor, ""]:
@@ -88,12 +88,12 @@ def fold_seed(seed: int | Tensor, number: int | Tensor) -> Int[Tensor, ""]:
     """
     tensors = [value for value in (seed, number) if isinstance(value, Tensor)]
     device = tensors[0].device if tensors else torch.empty(()).device
-    seeds, numbers = _draw.given_seed(seed, device, "seed"), _draw.given_seed(number, device, "number")
-    if device.type == "cpu" and is_bare(seeds, numbers):
+    first, count = as_seed(seed, device, "seed"), as_seed(number, device, "number")
+    if isinstance(first, int) and isinstance(count, int):
         # Numbers at hand are mixed as such, in a tenth of the time.
-        folded = _mixed(_mixed(int(seeds) + STEP) + int(numbers) * STEP)
-        return torch.tensor(_signed(folded), device=device)
-    return _mixed_tensor(_mixed_tensor(seeds + _signed(STEP)) + numbers * _signed(STEP))[0]
+        return seed_tensor(_signed(_mixed(_mixed(first + STEP) + count * STEP)), device)
+    state = _mixed_tensor(seed_tensor(first, device) + _signed(STEP))
+    return _mixed_tensor(state + seed_tensor(count, device) * _signed(STEP))
 
 
 def _mixed(word: int) -> int:

@@ -19,6 +19,7 @@ def straight_through(hard: Float[Tensor, "*shape"], soft: Float[Tensor, "*shape"
 
     Raises:
         ValueError: if the shapes differ.
+        TypeError: if one of them is no tensor.
 
     Example:
         >>> import torch
@@ -30,6 +31,11 @@ def straight_through(hard: Float[Tensor, "*shape"], soft: Float[Tensor, "*shape"
     References:
         Bengio, Leonard, Courville. Estimating or propagating gradients through stochastic neurons. 2013.
     """
+    for name, tensor in (("hard", hard), ("soft", soft)):
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"{name} must be a tensor, but it is of type {type(tensor).__name__}; wrap it in torch.tensor"
+            )
     if hard.shape != soft.shape:
         raise ValueError(
             f"hard and soft must have one shape, but they have {tuple(hard.shape)} and {tuple(soft.shape)}; "

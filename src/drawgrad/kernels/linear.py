@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.library import custom_op
 
 from drawgrad.kernels import ops
-from drawgrad.kernels.operator import TWINS
+from drawgrad.kernels.operator import TWINS, seed_tensor, tau_tensor
 from drawgrad.kernels.reference import compute_dtype
+from drawgrad.kernels.state import wants_torch_operations
 
 __all__ = ["in_blocks", "linear_winner"]
 
@@ -38,13 +39,13 @@ def in_blocks(
         weight: shape ``(classes, features)``.
         bias: shape ``(classes,)``; -inf is a class that is never chosen.
         tau: temperature, shape ``()`` or ``(rows, 1)``, in the compute dtype.
-        seed: int64, shape ``(1,)``.
+        seed: int64, shape ``()``.
         row_offset: number of the first row.
         class_offset: number of the first class.
 
     Returns:
         Scores in the compute dtype and classes, int64, counted within ``weight``; both of shape ``(rows,)``. -inf and
-        -1 for a row without an allowed class, NaN and the first class that is one for a row with a NaN.
+        -1 for a row without an allowed class, NaN and the first class that is one for a row with a NaN or +inf.
     """
     dtype = compute_dtype(hidden.dtype)
     hidden = hidden.to(dtype)
@@ -57,8 +58,10 @@ def in_blocks(
         logits = torch.nn.functional.linear(
             hidden, weight[block].to(dtype), None if bias is None else bias[block].to(dtype)
         )
-        drawn = ops.noise(seed, rows, logits.shape[1], row_offset, class_offset + first, "gumbel", dtype)
-        top, winner = (logits / tau + drawn[0]).max(-1)
+        drawn = ops.noise(seed, logits.shape, row_offset, class_offset + first, "gumbel", dtype)
+        scores = logits / tau + drawn
+        # Plus infinity is the logarithm of no weight, as in the samplers of logits.
+        top, winner = torch.where(scores == torch.inf, torch.nan, scores).max(-1)
         # A NaN is larger than all numbers, as it is in torch's own maximum.
         better = (top > score) | (top.isnan() & ~score.isnan())
         score = torch.where(better, top, score)
@@ -66,16 +69,32 @@ def in_blocks(
     return score, index
 
 
-linear_winner = custom_op("drawgrad::linear_winner", in_blocks, mutates_args=())
+_operator = custom_op("drawgrad::linear_winner", in_blocks, mutates_args=())
 
 
-@linear_winner.register_fake
+@_operator.register_fake
 def _(hidden: Tensor, *_: object) -> tuple[Tensor, Tensor]:
     rows = hidden.shape[:1]
     return hidden.new_empty(rows, dtype=compute_dtype(hidden.dtype)), hidden.new_empty(rows, dtype=torch.int64)
 
 
-@linear_winner.register_kernel("cuda")
+@_operator.register_kernel("cuda")
 def _(*args: object) -> tuple[Tensor, Tensor]:
     winner: tuple[Tensor, Tensor] = import_module(TWINS["cuda"]).linear_winner(*args)
     return winner
+
+
+def linear_winner(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    tau: Tensor | float,
+    seed: Tensor | int,
+    row_offset: int,
+    class_offset: int,
+) -> tuple[Tensor, Tensor]:
+    """See :func:`in_blocks`: by the twin of the device, or in torch's own operations where those are wanted."""
+    tau, seed = tau_tensor(tau, hidden.dtype, hidden.device), seed_tensor(seed, hidden.device)
+    compute = in_blocks if wants_torch_operations() else _operator
+    found: tuple[Tensor, Tensor] = compute(hidden, weight, bias, tau, seed, row_offset, class_offset)
+    return found

@@ -1,21 +1,26 @@
-"""What makes a twin a torch operator: devices, fake tensors, derivatives, and torch's function transforms."""
+"""An operation and all ways of running it: which twin computes, and how torch's machinery sees it.
+
+A call goes straight to the twin of its device when its tensors are plain ones and nobody watches. Under a compiler,
+torch.func, a mode or a subclass of tensors it goes through torch's dispatcher, where the same operation is registered;
+under an exporter it becomes torch's own operations, those of the reference.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
-__all__ = ["Operator"]
+from drawgrad.kernels.reference import compute_dtype
+from drawgrad.kernels.state import below_autograd, is_bare, is_transformed, wants_derivative, wants_torch_operations
+
+__all__ = ["TWINS", "Operator", "seed_tensor", "tau_tensor"]
 
 TWINS = {"cpu": "drawgrad.kernels.cpu", "cuda": "drawgrad.kernels.gpu"}
 """Device type -> module of its twin, imported by the first call. The reference serves every other device."""
-
 
 LIBRARY = torch.library.Library("drawgrad", "FRAGMENT")
 
@@ -26,100 +31,141 @@ class Operator:
     Args:
         reference: the function; its name and annotations become the operator's schema.
         fake: the output's shape and dtype as an empty tensor, from the same arguments.
-        tau_at: position of the temperature among the arguments; None if there is none.
+        like: position of the argument whose dtype the output has, a tensor or the dtype itself.
+        tau: position of the temperature, None if there is none. A number is as good as a tensor to :meth:`__call__`.
+        seed: position of the seed, likewise.
     """
 
     def __init__(
-        self, reference: Callable[..., Tensor], fake: Callable[..., Tensor], tau_at: int | None = None
+        self,
+        reference: Callable[..., Tensor],
+        fake: Callable[..., Tensor],
+        *,
+        like: int,
+        tau: int | None = None,
+        seed: int | None = None,
     ) -> None:
-        name = reference.__name__
-        LIBRARY.define(name + torch.library.infer_schema(reference, mutates_args=()))
-        LIBRARY.impl(name, reference, "CompositeExplicitAutograd")
-        for device, module in TWINS.items():
-            LIBRARY.impl(name, _twin(module, name), device.upper())
-        torch.library.register_fake(f"drawgrad::{name}", fake, lib=LIBRARY)
-        self._vmap = _vmap_rule(self, tau_at)
-        torch.library.register_vmap(f"drawgrad::{name}", self._vmap, lib=LIBRARY)
-        self._call = getattr(torch.ops.drawgrad, name).default
-        self._transformable: Any = None
+        self.name = reference.__name__
+        self._reference = self._in_torch_operations = reference
+        self._like, self._tau, self._seed = like, tau, seed
+        self._twins: dict[str, Callable[..., Tensor]] = {}
+        LIBRARY.define(self.name + torch.library.infer_schema(reference, mutates_args=()))
+        LIBRARY.impl(self.name, reference, "CompositeExplicitAutograd")
+        for device in TWINS:
+            LIBRARY.impl(self.name, self._run, device.upper())
+        torch.library.register_fake(f"drawgrad::{self.name}", fake, lib=LIBRARY)
+        torch.library.register_vmap(f"drawgrad::{self.name}", self._map, lib=LIBRARY)
+        self._dispatched = getattr(torch.ops.drawgrad, self.name).default
+        self._function: Any = None
 
-    def differentiate(self, keep: Callable[..., None], backward: Callable[..., Any]) -> None:
-        """Give the operator its derivative: ``keep(ctx, inputs, output)`` in forward, ``backward(ctx, grad)``."""
-        name = self._call._schema.name.removeprefix("drawgrad::")
-        LIBRARY.impl(name, _autograd_kernel(self._call, keep, backward), "Autograd", with_keyset=True)
-        # torch.func sees no derivative below the dispatcher, only that of an autograd.Function which it meets itself.
-        rules = {"forward": self._call, "setup_context": keep, "backward": backward, "vmap": self._vmap}
-        members = {rule: staticmethod(function) for rule, function in rules.items()}
-        self._transformable = type(name, (torch.autograd.Function,), members)
+    def differentiate(
+        self,
+        keep: Callable[..., None],
+        backward: Callable[..., Any],
+        jvp: Callable[..., Any],
+        in_torch_operations: Callable[..., Tensor] | None = None,
+    ) -> None:
+        """Give the operator its derivatives.
+
+        Args:
+            keep: ``keep(ctx, inputs, output)``, called in forward.
+            backward: ``backward(ctx, grad)``, a gradient for each input.
+            jvp: ``jvp(ctx, *tangents)``, the tangent of the output.
+            in_torch_operations: the reference with the same derivative by torch's own rules, if it has another one.
+        """
+        rules: list[tuple[str, Callable[..., Any]]] = [
+            *(("forward", self.__call__), ("setup_context", keep), ("backward", backward)),
+            *(("jvp", jvp), ("vmap", self._map)),
+        ]
+        members = {rule: staticmethod(function) for rule, function in rules}
+        self._function = type(self.name, (torch.autograd.Function,), members)
+        self._in_torch_operations = in_torch_operations or self._reference
+        LIBRARY.impl(self.name, self._with_derivative, "Autograd", with_keyset=True)
 
     def __call__(self, *args: Any) -> Tensor:
-        """Call the operator, differentiably in eager code, in compiled code and under torch.func alike."""
-        if self._transformable is not None and torch._C._are_functorch_transforms_active():
-            return self._transformable.apply(*args)
-        return self._call(*args)
+        """Call the operation, differentiably in eager code, in compiled code and under torch.func alike."""
+        if is_bare(*args) and _device_of(args) in TWINS:
+            if self._function is not None and wants_derivative(*args):
+                return self._function.apply(*args)  # Calls this again, where no derivative is wanted.
+            return self._run(*args)
+        args = self._with_tensors(args)
+        if wants_torch_operations():
+            return self._in_torch_operations(*args)
+        if self._function is not None and is_transformed():
+            return self._function.apply(*args)
+        return self._dispatched(*args)
+
+    def _with_derivative(self, keyset: Any, *args: Any) -> Tensor:
+        """What the dispatcher calls; ``torch.library.register_autograd`` would take twice the time of a small call."""
+        if wants_derivative(*args):
+            return self._function.apply(*args)
+        return below_autograd(self._dispatched, keyset, args)
+
+    def _run(self, *args: Any) -> Tensor:
+        """Compute, by the twin of the device or by the reference."""
+        like = args[self._like]
+        if compute_dtype(like if isinstance(like, torch.dtype) else like.dtype) == torch.float64:
+            return self._reference(*self._with_tensors(args))
+        device = _device_of(args)
+        if device not in self._twins:
+            self._twins[device] = getattr(import_module(TWINS[device]), self.name)
+        return self._twins[device](*args)
+
+    def _with_tensors(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments with temperature and seed as tensors."""
+        given = list(args)
+        if self._tau is not None:
+            like = args[self._like]
+            given[self._tau] = tau_tensor(args[self._tau], like.dtype, like.device)
+        if self._seed is not None:
+            given[self._seed] = seed_tensor(args[self._seed], _device_of(args))
+        return tuple(given)
+
+    def _map(self, info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
+        """The rule of vmap: the mapped examples become groups, each with its own seed and its own count of rows.
+
+        So a mapped call draws what a loop over the examples would draw.
+        """
+        mapped = list(args)
+        groups: tuple[int, ...] = ()
+        if self._seed is not None:
+            seeds = _in_front(args[self._seed], in_dims[self._seed], info.batch_size)
+            groups = tuple(seeds.shape[1:])
+            mapped[self._seed] = seeds.flatten()
+        rank = 0
+        for at, (argument, dim) in enumerate(zip(args, in_dims, strict=True)):
+            if isinstance(argument, Tensor) and at not in (self._tau, self._seed):
+                whole = _in_front(argument, dim, info.batch_size)
+                rank = whole.dim()
+                mapped[at] = whole.flatten(0, 1) if groups else whole
+        if self._tau is not None and (in_dims[self._tau] is not None or args[self._tau].dim()):
+            tau = _in_front(args[self._tau], in_dims[self._tau], info.batch_size)
+            tau = tau.reshape(tau.shape[0], *(1,) * (rank - tau.dim()), *tau.shape[1:])
+            mapped[self._tau] = tau.expand(-1, *groups, *tau.shape[2:]).flatten(0, 1) if groups else tau
+        output = self(*mapped)
+        return (output.unflatten(0, (info.batch_size, *groups)) if groups else output), 0
 
 
-def _autograd_kernel(call: Any, keep: Callable[..., None], backward: Callable[..., Any]) -> Callable[..., Tensor]:
-    """What the dispatcher calls when a gradient may be wanted.
-
-    ``torch.library.register_autograd`` would do the same, at twice the overhead of a small call.
-    """
-
-    def below(keyset: Any, args: tuple[Any, ...]) -> Tensor:
-        with torch._C._AutoDispatchBelowAutograd():
-            return call.redispatch(keyset & torch._C._after_autograd_keyset, *args)
-
-    class Node(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, keyset: Any, *args: Any) -> Tensor:
-            output = below(keyset, args)
-            keep(ctx, args, output)
-            return output
-
-        @staticmethod
-        def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-            return (None, *backward(ctx, grad))
-
-    def kernel(keyset: Any, *args: Any) -> Tensor:
-        # Node refuses forward-mode derivatives; below it they would be lost in silence.
-        if torch.is_grad_enabled() and (forward_ad._current_level >= 0 or torch._C._any_requires_grad(*args)):
-            return Node.apply(keyset, *args)
-        return below(keyset, args)
-
-    return kernel
+def tau_tensor(tau: Tensor | float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The temperature of tensors of ``dtype`` as a tensor, in the dtype of their computation."""
+    if isinstance(tau, Tensor):
+        return tau
+    dtype = compute_dtype(dtype)
+    if torch.compiler.is_compiling():
+        # A compiled product does not depend on the number's value, a compiled constant does.
+        return torch.ones((), dtype=dtype, device=device) * tau
+    return torch.full((), tau, dtype=dtype, device=device)
 
 
-def _twin(module: str, name: str) -> Callable[..., Tensor]:
-    @cache
-    def function() -> Callable[..., Tensor]:
-        return getattr(import_module(module), name)
-
-    return lambda *args: function()(*args)
+def seed_tensor(seed: Tensor | int, device: torch.device | str) -> Tensor:
+    """The seed as a tensor."""
+    return seed if isinstance(seed, Tensor) else torch.full((), seed, dtype=torch.int64, device=device)
 
 
-def _vmap_rule(operator: Callable[..., Tensor], tau_at: int | None) -> Callable[..., tuple[Tensor, int]]:
-    """The mapped examples become groups, each with its own seed and its own count of rows.
-
-    So a mapped call draws what a loop over the examples would draw.
-    """
-
-    def rule(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
-        # The first argument is of groups in every operator.
-        groups = next(size for dim, size in enumerate(args[0].shape) if dim != in_dims[0])
-        mapped: list[Any] = []
-        for position, (argument, dim) in enumerate(zip(args, in_dims, strict=True)):
-            if not isinstance(argument, Tensor):
-                mapped.append(argument)
-            elif position == tau_at and argument.dim() == (0 if dim is None else 1):
-                mapped.append(argument if dim is None else _temperature_of_rows(argument, groups, mapped[0].shape[1]))
-            else:
-                whole = argument.expand(info.batch_size, *argument.shape) if dim is None else argument.movedim(dim, 0)
-                mapped.append(whole.flatten(0, 1))
-        return operator(*mapped).unflatten(0, (info.batch_size, groups)), 0
-
-    return rule
+def _device_of(args: tuple[Any, ...]) -> str:
+    # Every operator begins with a tensor, or with a seed; one that is no tensor belongs to the CPU.
+    return args[0].device.type if isinstance(args[0], Tensor) else "cpu"
 
 
-def _temperature_of_rows(tau: Tensor, groups: int, rows: int) -> Tensor:
-    """One temperature an example as one a row, shape ``(examples * groups, rows, 1)``."""
-    return tau.repeat_interleave(groups)[:, None, None].expand(-1, rows, 1)
+def _in_front(tensor: Tensor, dim: int | None, size: int) -> Tensor:
+    return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)

@@ -1,7 +1,8 @@
-"""The fused operations, as operators over ``(groups, rows, classes)``; the reference twin says what each one does."""
+"""The fused operations, as operators; the reference twin says what each one does."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -24,8 +25,8 @@ __all__ = [
 ]
 
 
-def _fake_noise(seed: Tensor, rows: int, classes: int, _row: int, _class: int, _family: str, dtype: Any) -> Tensor:
-    return seed.new_empty((seed.shape[0], rows, classes), dtype=dtype)
+def _fake_noise(seed: Tensor, shape: Sequence[int], _row: int, _class: int, _family: str, dtype: Any) -> Tensor:
+    return seed.new_empty((*seed.shape, *shape), dtype=dtype)
 
 
 def _fake_index(logits: Tensor, *_: Any) -> Tensor:
@@ -40,14 +41,14 @@ def _fake_gradient(_grad: Tensor, like: Tensor, *_: Any) -> Tensor:
     return like.new_empty(like.shape)
 
 
-noise = Operator(reference.noise, _fake_noise)
-gumbel_max = Operator(reference.gumbel_max, _fake_index)
-gumbel_softmax = Operator(reference.gumbel_softmax, _fake_sample, tau_at=1)
-gumbel_softmax_vjp = Operator(reference.gumbel_softmax_vjp, _fake_gradient, tau_at=2)
-softmax_vjp = Operator(reference.softmax_vjp, _fake_gradient, tau_at=2)
-binary_concrete = Operator(reference.binary_concrete, _fake_sample, tau_at=1)
-binary_concrete_vjp = Operator(reference.binary_concrete_vjp, _fake_gradient, tau_at=2)
-sigmoid_vjp = Operator(reference.sigmoid_vjp, _fake_gradient, tau_at=2)
+noise = Operator(reference.noise, _fake_noise, like=5, seed=0)
+gumbel_max = Operator(reference.gumbel_max, _fake_index, like=0, seed=1)
+gumbel_softmax = Operator(reference.gumbel_softmax, _fake_sample, like=0, tau=1, seed=2)
+gumbel_softmax_vjp = Operator(reference.gumbel_softmax_vjp, _fake_gradient, like=1, tau=2, seed=3)
+softmax_vjp = Operator(reference.softmax_vjp, _fake_gradient, like=1, tau=2)
+binary_concrete = Operator(reference.binary_concrete, _fake_sample, like=0, tau=1, seed=2)
+binary_concrete_vjp = Operator(reference.binary_concrete_vjp, _fake_gradient, like=1, tau=2, seed=3)
+sigmoid_vjp = Operator(reference.sigmoid_vjp, _fake_gradient, like=1, tau=2)
 
 
 @custom_op("drawgrad::random_seed", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
@@ -58,9 +59,9 @@ def random_seed(place: Tensor) -> Tensor:
     merge calls with equal arguments even if the operator is tagged as random, but no two empty tensors are equal; and
     they find the generator to save, where a checkpoint computes the seed again, by the device of the argument.
     """
-    return torch.randint(-(2**63), 2**63 - 1, (1,), dtype=torch.int64, device=place.device)
+    return torch.randint(-(2**63), 2**63 - 1, (), dtype=torch.int64, device=place.device)
 
 
 @random_seed.register_fake
 def _(place: Tensor) -> Tensor:
-    return torch.empty((1,), dtype=torch.int64, device=place.device)
+    return torch.empty((), dtype=torch.int64, device=place.device)

@@ -1,13 +1,17 @@
 """The reference twin: every fused operation in torch operations, on any device and in any floating dtype.
 
-It is the specification of the other twins and the path that is traced by exporters. All operations work on one shape,
-``(groups, rows, classes)``: a group has a seed of its own and numbers its rows from ``row_offset``. A plain call has
-one group; :func:`torch.vmap` makes several.
+It is the specification of the other twins and the path that is traced by exporters. All operations work on the last
+dimension, whose numbers are classes; all dimensions before it together count rows, from ``row_offset``. With a seed of
+shape ``(groups,)`` instead of ``()`` the first dimension is one of groups, each with its own seed and its own count of
+rows: that is what :func:`torch.vmap` makes of several calls.
 
 Arithmetic is in float32 (float64 for float64 input), whatever the dtype of the input.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -29,34 +33,28 @@ __all__ = [
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
-    """The dtype in which a tensor of ``dtype`` is computed."""
+    """The dtype in which numbers of ``dtype`` are computed. Twins know float32 only: the reference serves float64."""
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def noise(
-    seed: Tensor,
-    rows: int,
-    classes: int,
-    row_offset: int,
-    class_offset: int,
-    family: str,
-    dtype: torch.dtype,
+    seed: Tensor, shape: Sequence[int], row_offset: int, class_offset: int, family: str, dtype: torch.dtype
 ) -> Tensor:
-    """Standard Gumbel or logistic noise, shape ``(groups, rows, classes)``.
+    """Standard Gumbel or logistic noise of ``shape``, or ``(groups, *shape)`` for several seeds.
 
     A word w stands for the midpoint v = (w + 1/2) / 2^32 of its cell. Both v and 1 - v keep full relative precision
     near zero, because each is converted from an integer of its own: that resolves the tail of the winners, which the
     textbook -log(-log u) cuts off at 16.6 in float32.
     """
-    match family:
-        case "gumbel":
-            bits = random_bits(seed, rows, classes, row_offset, class_offset, GUMBEL_STREAM)
-            value = -_exponential(bits, compute_dtype(dtype)).log()
-        case "logistic":
-            bits = random_bits(seed, rows, classes, row_offset, class_offset, LOGISTIC_STREAM)
-            value = _unit(bits, compute_dtype(dtype)).log() - _unit(WORD - bits, compute_dtype(dtype)).log()
-        case _:
-            raise AssertionError(family)
+    streams = {"gumbel": GUMBEL_STREAM, "logistic": LOGISTIC_STREAM}
+    rows, classes = math.prod(shape[:-1]), shape[-1] if len(shape) else 1
+    bits = random_bits(seed.reshape(-1), rows, classes, row_offset, class_offset, streams[family])
+    bits = bits.reshape((*seed.shape, *shape))
+    wide = compute_dtype(dtype)
+    if family == "gumbel":
+        value = -_exponential(bits, wide).log()
+    else:
+        value = _unit(bits, wide).log() - _unit(WORD - bits, wide).log()
     return value.to(dtype)
 
 
@@ -75,26 +73,32 @@ def _exponential(bits: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _scores(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int, family: str) -> Tensor:
     dtype = compute_dtype(logits.dtype)
-    _, rows, classes = logits.shape
+    drawn = noise(seed, logits.shape[seed.dim() :], row_offset, class_offset, family, dtype)
     # Contiguous, whatever the input: that is what the fake tensors of the operators promise of the results.
-    return logits.to(dtype).contiguous() + noise(seed, rows, classes, row_offset, class_offset, family, dtype)
+    return logits.to(dtype).contiguous() + drawn
+
+
+def _gumbel_scores(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int) -> Tensor:
+    scores = _scores(logits, seed, row_offset, class_offset, "gumbel")
+    # Plus infinity is the logarithm of no weight, and two of them have no order: it is treated as NaN is.
+    return torch.where(scores == torch.inf, torch.nan, scores)
 
 
 def gumbel_softmax(logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int, hard: bool) -> Tensor:
     """Sample softmax((logits + Gumbel) / tau), or the one-hot of its largest entry.
 
     Args:
-        logits: shape ``(groups, rows, classes)``; -inf is a class that is never chosen.
-        tau: temperature, shape ``()`` or ``(groups, rows, 1)``, in the compute dtype.
-        seed: int64, shape ``(groups,)``.
+        logits: shape ``(*batch, classes)``; -inf is a class that is never chosen.
+        tau: temperature, in the compute dtype, shape ``()`` or one that broadcasts to ``(*batch, 1)``.
+        seed: int64, shape ``()``, or ``(groups,)`` if that is the first dimension of the batch.
         row_offset: number of the first row.
         class_offset: number of the first class.
         hard: whether to return the one-hot vector.
 
     Returns:
-        The sample, like ``logits``. A row without an allowed class is zero; a row with a NaN is NaN.
+        The sample, like ``logits``. A row without an allowed class is zero; a row with a NaN or +inf is NaN.
     """
-    scores = _scores(logits, seed, row_offset, class_offset, "gumbel")
+    scores = _gumbel_scores(logits, seed, row_offset, class_offset)
     if hard:
         sample = _one_hot(scores)
     else:
@@ -145,15 +149,18 @@ def gumbel_softmax_vjp(
     grad: Tensor, logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int
 ) -> Tensor:
     """Gradient for the logits of the relaxed sample that ``logits`` and ``seed`` define, like ``logits``."""
-    scores = _scores(logits, seed, row_offset, class_offset, "gumbel")
+    scores = _gumbel_scores(logits, seed, row_offset, class_offset)
     return softmax_vjp(grad.to(scores.dtype), _softmax(scores, tau), tau).to(logits.dtype)
 
 
 def gumbel_max(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int) -> Tensor:
-    """Index of the largest logit + Gumbel, int64, shape ``(groups, rows)``; -1 for a row without an allowed class."""
+    """Index of the largest logit + Gumbel, int64, shape ``batch``; -1 for a row without an allowed class.
+
+    In a row with a NaN or +inf it is the index of the first one.
+    """
     if logits.shape[-1] == 0:
         return logits.new_full(logits.shape[:-1], -1, dtype=torch.int64)
-    top, winner = _scores(logits, seed, row_offset, class_offset, "gumbel").max(-1)
+    top, winner = _gumbel_scores(logits, seed, row_offset, class_offset).max(-1)
     return torch.where(top == -torch.inf, -1, winner)
 
 

@@ -1,29 +1,79 @@
-"""What torch is doing at the moment, where its own functions behave differently for it.
+"""What torch is doing at the moment, where the operators behave differently for it.
 
-The only file that reads private names of torch, so that a new version of torch is looked through in one place.
+The only file that reads private names of torch, so that there is one place to look through when torch changes.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["TorchDispatchMode", "is_bare", "is_transformed"]
+__all__ = [
+    "TorchDispatchMode",
+    "below_autograd",
+    "carries_tangents",
+    "is_bare",
+    "is_transformed",
+    "wants_derivative",
+    "wants_torch_operations",
+]
+
+PLAIN = {Tensor, Parameter}
 
 
-def is_bare(*tensors: Tensor) -> bool:
-    """Whether a function of these tensors may look at their numbers directly: nobody watches, wraps or traces it."""
-    return (
-        not torch.compiler.is_compiling()
-        and not torch._C._are_functorch_transforms_active()
-        and not torch._C._len_torch_dispatch_stack()
-        and torch._C._get_tracing_state() is None
-        and all((type(tensor) is Tensor or type(tensor) is Parameter) and not tensor.is_neg() for tensor in tensors)
-    )
+def is_bare(*values: Any) -> bool:
+    """Whether a function of these numbers and tensors may look at their memory: nobody wraps, watches or traces it."""
+    if (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._get_tracing_state() is not None
+    ):
+        return False
+    for value in values:
+        if isinstance(value, Tensor) and (type(value) not in PLAIN or value.is_neg() or value._is_zerotensor()):
+            return False
+    return True
 
 
 def is_transformed() -> bool:
-    """Whether a transform of ``torch.func`` is at work, inside of which ``torch.autograd`` cannot be called."""
-    return bool(torch._C._are_functorch_transforms_active())
+    """Whether torch.func is at work, which sees derivatives of an ``autograd.Function`` only if it meets it itself."""
+    return torch._C._are_functorch_transforms_active()
+
+
+def wants_torch_operations() -> bool:
+    """Whether a function shall consist of torch's own operations.
+
+    That is under an exporter, whose programs shall not need this package, and where code is compiled that uses
+    torch.func, which sees through no operator of others.
+    """
+    if torch._C._get_tracing_state() is not None:
+        return True
+    if not torch.compiler.is_compiling():
+        return False
+    # Not is_exporting(), which torch 2.11 takes for true in all code that it compiles.
+    return torch.compiler._is_exporting_flag or torch._C._are_functorch_transforms_active()
+
+
+def wants_derivative(*arguments: Any) -> bool:
+    """Whether a derivative of a function of these arguments may be asked for, in backward or in forward mode."""
+    if torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments):
+        return True
+    return forward_ad._current_level >= 0 and torch._C._is_fwd_grad_enabled()
+
+
+def carries_tangents() -> bool:
+    """Whether an ``autograd.Function`` that runs now may be asked for its derivative in forward mode."""
+    return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
+
+
+def below_autograd(operator: Any, keyset: Any, arguments: tuple[Any, ...]) -> Tensor:
+    """Call what the dispatcher would call if no derivative were wanted."""
+    with torch._C._AutoDispatchBelowAutograd():
+        result: Tensor = operator.redispatch(keyset & torch._C._after_autograd_keyset, *arguments)
+        return result

@@ -31,7 +31,7 @@ class TestBlocks:
     def test_cover_every_row_once(self, threads: Callable[[int], None], count: int, rows: int) -> None:
         threads(count)
         seen: list[int] = []
-        for_each_block(lambda start, stop: seen.extend(range(start, stop)), rows, 100 * WORTH_A_THREAD)
+        for_each_block(lambda start, stop: seen.extend(range(start, stop)), (rows, 100 * WORTH_A_THREAD))
         assert sorted(seen) == list(range(rows))
 
     @pytest.mark.parametrize("count", [1, 2, 3])
@@ -50,14 +50,14 @@ class TestBlocks:
                 # Passes only if all the threads are at work at the same time.
                 together.wait(timeout=300)
 
-        for_each_block(work, 1000, 1000 * WORTH_A_THREAD)
+        for_each_block(work, (1000, WORTH_A_THREAD))
         assert len(names) == count
         assert threading.current_thread().name in names
 
     def test_small_work_stays_in_the_caller(self, threads: Callable[[int], None]) -> None:
         threads(4)
         blocks: list[tuple[int, int, int]] = []
-        for_each_block(lambda *block: blocks.append((*block, threading.get_ident())), 100, WORTH_A_THREAD)
+        for_each_block(lambda *block: blocks.append((*block, threading.get_ident())), (100, WORTH_A_THREAD // 100))
         assert blocks == [(0, 100, threading.get_ident())]
 
     @pytest.mark.parametrize("failing", ["caller", "helper"])
@@ -76,7 +76,7 @@ class TestBlocks:
                 raise ArithmeticError("as planned")
 
         with pytest.raises(ArithmeticError, match="as planned"):
-            for_each_block(work, 64, 100 * WORTH_A_THREAD)
+            for_each_block(work, (64, 2 * WORTH_A_THREAD))
         assert sum(done) == 64
 
     def test_a_pool_that_takes_no_work_leaves_it_to_the_caller(
@@ -88,7 +88,7 @@ class TestBlocks:
         monkeypatch.setattr(pool, "_pool", closed)
         threads(2)
         seen: set[int] = set()
-        for_each_block(lambda *_: seen.add(threading.get_ident()), 64, 100 * WORTH_A_THREAD)
+        for_each_block(lambda *_: seen.add(threading.get_ident()), (64, 2 * WORTH_A_THREAD))
         assert seen == {threading.get_ident()}
 
     def test_a_busy_pool_does_not_hold_a_call_up(
@@ -100,7 +100,7 @@ class TestBlocks:
             monkeypatch.setattr(pool, "_pool", busy)
             threads(2)
             seen: list[int] = []
-            for_each_block(lambda start, stop: seen.extend(range(start, stop)), 64, 100 * WORTH_A_THREAD)
+            for_each_block(lambda start, stop: seen.extend(range(start, stop)), (64, 2 * WORTH_A_THREAD))
             assert sorted(seen) == list(range(64))
             release.set()
 

@@ -166,10 +166,3 @@ def test_strided_and_expanded_input() -> None:
     assert torch.equal(gpu.softmax_vjp(grad, plain, taus), gpu.softmax_vjp(grad.contiguous(), plain, tau))
     groups, repeated = device.expand(4, 3, 5), seed.expand(4)
     assert torch.equal(gpu.gumbel_softmax(groups, tau, repeated, 0, 0, False), plain.expand(4, 3, 5))
-
-
-def test_float64_is_left_to_the_reference() -> None:
-    logits, tau, seed = on_device(random_logits(1, 2, 7).double(), torch.tensor(0.5).double(), seeds(1))
-    sample = gpu.gumbel_softmax(logits, tau, seed, 0, 0, False)
-    assert sample.dtype == torch.float64
-    assert torch.equal(sample, reference.gumbel_softmax(logits, tau, seed, 0, 0, False))

@@ -145,7 +145,7 @@ def test_linear_winners_are_those_of_the_cpu_but_for_ties(dtype: torch.dtype) ->
     expected = F.gumbel_max_linear(*arguments, tau=0.8, seed=SEED)
     actual = F.gumbel_max_linear(*(tensor.cuda() for tensor in arguments), tau=0.8, seed=SEED).cpu()
     logits = arguments[0].double() @ arguments[1].double().T / 0.8
-    scores = logits + reference.noise(torch.tensor([SEED]), 300, 5000, 0, 0, "gumbel", torch.float64)[0]
+    scores = logits + reference.noise(torch.tensor([SEED]), (300, 5000), 0, 0, "gumbel", torch.float64)[0]
     gap = scores.gather(1, expected[:, None]) - scores.gather(1, actual[:, None])
     assert bool((gap.abs() < 1e-3).all())
     assert int((actual != expected).sum()) <= 2

@@ -36,14 +36,14 @@ def test_winners_and_scores_are_those_of_the_reference(
     hidden, weight, bias = _layer(rows, features, classes, dtype)
     some_bias = bias if options == "bias" else None
     tau = torch.linspace(0.4, 2.0, rows)[:, None] if options == "tau of rows" else torch.tensor(0.7)
-    score, index = in_blocks(hidden, weight, some_bias, tau, seeds(1), row_offset, class_offset)
+    score, index = in_blocks(hidden, weight, some_bias, tau, seeds(1)[0], row_offset, class_offset)
     with mock.patch.object(linear, "PROGRAMS", 2):
         of_kernel = gpu.linear_winner(
             hidden.to(DEVICE),
             weight.to(DEVICE),
             None if some_bias is None else some_bias.to(DEVICE),
             tau.to(DEVICE),
-            seeds(1).to(DEVICE),
+            seeds(1)[0].to(DEVICE),
             row_offset,
             class_offset,
         )
@@ -55,7 +55,7 @@ def test_winners_and_scores_are_those_of_the_reference(
 
 def test_nothing_allowed_and_nan() -> None:
     hidden, weight, bias = (tensor.to(DEVICE) for tensor in _layer(3, 8, 200, torch.float32))
-    tau, seed = torch.tensor(1.0, device=DEVICE), seeds(1).to(DEVICE)
+    tau, seed = torch.tensor(1.0, device=DEVICE), seeds(1)[0].to(DEVICE)
     hidden[1] = torch.nan
     score, index = gpu.linear_winner(hidden, weight, bias, tau, seed, 0, 0)
     assert (bool(score[1].isnan()), int(index[1])) == (True, 0)
@@ -65,7 +65,7 @@ def test_nothing_allowed_and_nan() -> None:
 
 
 def test_empty_and_float64_are_left_to_the_reference() -> None:
-    tau, seed = torch.tensor(1.0, device=DEVICE), seeds(1).to(DEVICE)
+    tau, seed = torch.tensor(1.0, device=DEVICE), seeds(1)[0].to(DEVICE)
     for shapes in (((0, 3), (4, 3)), ((2, 0), (4, 0)), ((2, 3), (0, 3))):
         hidden, weight = (torch.zeros(shape, device=DEVICE) for shape in shapes)
         score, index = gpu.linear_winner(hidden, weight, None, tau, seed, 0, 0)

@@ -76,8 +76,8 @@ def _calls(shape: tuple[int, int, int], dtype: torch.dtype, class_offset: int) -
     yield lambda: gpu.binary_concrete(logits, tau, *place, True)
     yield lambda: gpu.binary_concrete_vjp(logits, logits, tau, *place)
     yield lambda: gpu.sigmoid_vjp(logits, logits, tau)
-    yield lambda: gpu.noise(seed, *shape[1:], 2**40, class_offset, "gumbel", dtype)
-    yield lambda: gpu.noise(seed, *shape[1:], 2**40, class_offset, "logistic", dtype)
+    yield lambda: gpu.noise(seed, shape[1:], 2**40, class_offset, "gumbel", dtype)
+    yield lambda: gpu.noise(seed, shape[1:], 2**40, class_offset, "logistic", dtype)
 
 
 # They use nothing that one capability has and the other has not: each is compiled for one of them.
@@ -124,7 +124,7 @@ def test_rows_that_begin_aligned_are_read_in_vectors(classes: int, wide: bool) -
 def test_an_argument_that_a_kernel_does_not_take_is_refused() -> None:
     """The interpreter would pass over it, and the first launch on a GPU would fail."""
     sample, winner = torch.zeros(1, 3, 5), torch.zeros(1, 3, dtype=torch.int64)
-    run = partial(Tiling.of(sample, 0, NARROW).run, rows.one_hot, sample=sample, winner=winner)
+    run = partial(Tiling.of(sample, None, 0, NARROW).run, rows.one_hot, sample=sample, winner=winner)
     assert len(_compiled(run, 90)) == 1
     with pytest.raises(KeyError, match="dots"):
         _compiled(partial(run, dots=sample), 90)

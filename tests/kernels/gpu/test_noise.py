@@ -66,8 +66,8 @@ def test_words_are_those_of_the_specification(
 ) -> None:
     seed = seeds(groups)
     out = torch.full((groups, rows, classes), -1, device=DEVICE)
-    tiling = Tiling.of(out, class_offset, NARROW)
-    tiling.run(_words, out=out, seeds=seed.to(DEVICE), row_offset=row_offset, STREAM=stream)
+    tiling = Tiling.of(out, seed, class_offset, NARROW)
+    tiling.run(_words, out=out, STREAM=stream, **tiling.draw(seed.to(DEVICE), row_offset))
     assert torch.equal(out.cpu(), random_bits(seed, rows, classes, row_offset, class_offset, stream))
 
 
@@ -77,20 +77,22 @@ def test_noise_is_that_of_the_reference(
     groups: int, rows: int, classes: int, row_offset: int, class_offset: int, family: str
 ) -> None:
     seed = seeds(groups)
-    noise = gpu.noise(seed.to(DEVICE), rows, classes, row_offset, class_offset, family, torch.float32).cpu()
-    assert noise_ulps(noise, reference.noise(seed, rows, classes, row_offset, class_offset, family, torch.float32)) <= 2
+    noise = gpu.noise(seed.to(DEVICE), (rows, classes), row_offset, class_offset, family, torch.float32).cpu()
+    assert (
+        noise_ulps(noise, reference.noise(seed, (rows, classes), row_offset, class_offset, family, torch.float32)) <= 2
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_narrow_noise_is_rounded_from_float32(dtype: torch.dtype) -> None:
     seed = seeds(1).to(DEVICE)
-    wide = gpu.noise(seed, 3, 50, 0, 0, "gumbel", torch.float32)
-    assert torch.equal(gpu.noise(seed, 3, 50, 0, 0, "gumbel", dtype), narrowed(wide, dtype))
+    wide = gpu.noise(seed, (3, 50), 0, 0, "gumbel", torch.float32)
+    assert torch.equal(gpu.noise(seed, (3, 50), 0, 0, "gumbel", dtype), narrowed(wide, dtype))
 
 
 @pytest.mark.parametrize(("groups", "rows", "classes"), [(1, 0, 5), (1, 3, 0), (0, 3, 5)])
 def test_no_noise_is_empty(groups: int, rows: int, classes: int) -> None:
-    assert gpu.noise(seeds(groups).to(DEVICE), rows, classes, 0, 0, "gumbel", torch.float32).shape == (
+    assert gpu.noise(seeds(groups).to(DEVICE), (rows, classes), 0, 0, "gumbel", torch.float32).shape == (
         groups,
         rows,
         classes,

@@ -15,6 +15,7 @@ from drawgrad.kernels.gpu.tiles import NARROW, Tiling, columns, kernel
 from tests.kernels.gpu.machine import DEVICE, EPS, INTERPRETED, marks, random_logits, seeds
 
 pytestmark = marks
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ pytestmark = marks
     [(65536, 16, (64, 16), 1024), (5, 7, (8, 8), 1), (100, 1, (128, 4), 1), (8192, 1024, (1, 1024), 8192)],
 )
 def test_short_rows_share_a_program(count: int, classes: int, tile: tuple[int, int], programs: int) -> None:
-    tiling = Tiling(groups=1, rows=count, classes=classes, class_offset=0, widest=NARROW)
+    tiling = Tiling(groups=1, rows=count, classes=classes, class_offset=0, widest=NARROW, device=CPU)
     assert (tiling.tile_rows, tiling.block) == tile
     assert -(-count // tiling.tile_rows) * tiling.parts == programs
 
@@ -30,7 +31,7 @@ def test_short_rows_share_a_program(count: int, classes: int, tile: tuple[int, i
 @pytest.mark.parametrize("classes", [1, 4, 1023, 1025, (1 << 24) + 1, (1 << 31) + 5])
 @pytest.mark.parametrize("class_offset", [0, 3])
 def test_parts_cover_a_row_once(classes: int, class_offset: int) -> None:
-    tiling = Tiling(groups=1, rows=2, classes=classes, class_offset=class_offset, widest=NARROW)
+    tiling = Tiling(groups=1, rows=2, classes=classes, class_offset=class_offset, widest=NARROW, device=CPU)
     covered = tiling.parts * tiling.block - tiling.skip
     assert covered - tiling.block < classes <= covered
     assert (class_offset - tiling.skip) % 4 == 0

@@ -1,19 +1,19 @@
 """The CPU twin: Numba kernels over blocks of rows in a thread pool.
 
-Signatures are those of the reference twin. Other dtypes than float32 pass through it: narrow ones are widened before
-and rounded after, and float64, which is for checking, is left to the reference.
+Signatures are those of the reference twin, except that temperature and seed may be numbers: a small call is mostly
+overhead, and is spared the tensors. Narrow dtypes are widened before and rounded after; float64 does not come here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from drawgrad.kernels import reference
 from drawgrad.kernels.cpu import narrow, wide
 from drawgrad.kernels.cpu.memory import empty
 from drawgrad.kernels.cpu.pool import for_each_block
@@ -32,121 +32,134 @@ __all__ = [
 
 STREAMS = {"gumbel": GUMBEL_STREAM, "logistic": LOGISTIC_STREAM}
 
+Seed = Tensor | int
+Temperature = Tensor | float
+
 
 def noise(
-    seed: Tensor, rows: int, classes: int, row_offset: int, class_offset: int, family: str, dtype: torch.dtype
+    seed: Seed, shape: Sequence[int], row_offset: int, class_offset: int, family: str, dtype: torch.dtype
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.noise`."""
-    if dtype == torch.float64:
-        return reference.noise(seed, rows, classes, row_offset, class_offset, family, dtype)
-    out = empty((seed.shape[0], rows, classes), torch.float32)
-    _run(wide.noise, out, (_table(out),), *_draw(seed, rows, row_offset, class_offset), STREAMS[family])
+    out = empty((*_groups(seed), *shape), torch.float32)
+    table = _table(out)
+    for_each_block(wide.noise, table.shape, (table, *_draw(seed, table, row_offset, class_offset), STREAMS[family]))
     return out.to(dtype)
 
 
-def gumbel_softmax(logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int, hard: bool) -> Tensor:
+def gumbel_softmax(
+    logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int, hard: bool
+) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_softmax`."""
-    if logits.dtype == torch.float64:
-        return reference.gumbel_softmax(logits, tau, seed, row_offset, class_offset, hard)
     sample = empty(logits.shape, torch.float32)
-    table, out, draw = _table(logits), _table(sample), _draw(seed, logits.shape[1], row_offset, class_offset)
-    if not hard:
-        _run(_layout(logits).gumbel_softmax, sample, (table, out, _flat(tau)), *draw)
-        return sample.to(logits.dtype)
-    index = np.empty(len(table), np.int64)
-    find = _layout(logits).gumbel_max
-
-    def mark(start: int, stop: int) -> None:
-        find(table, index, *draw, start, stop)
-        wide.one_hot(table, index, out, start, stop)
-
-    for_each_block(mark, len(table), sample.numel())
+    table, out = _table(logits), _table(sample)
+    draw = _draw(seed, table, row_offset, class_offset)
+    if hard:
+        index = np.empty(len(table), np.int64)
+        for_each_block(_layout(table).gumbel_one_hot, table.shape, (table, index, out, *draw))
+    else:
+        for_each_block(_layout(table).gumbel_softmax, table.shape, (table, out, _each(tau, logits), *draw))
     return sample.to(logits.dtype)
 
 
 def gumbel_softmax_vjp(
-    grad: Tensor, logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int
+    grad: Tensor, logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_softmax_vjp`."""
-    if logits.dtype == torch.float64:
-        return reference.gumbel_softmax_vjp(grad, logits, tau, seed, row_offset, class_offset)
     out = empty(logits.shape, torch.float32)
-    tables = (_table(grad), _table(logits), _table(out), _flat(tau))
-    _run(_layout(logits).gumbel_softmax_vjp, out, tables, *_draw(seed, logits.shape[1], row_offset, class_offset))
+    tables = (_table(grad), _table(logits), _table(out), _each(tau, logits))
+    draw = _draw(seed, tables[1], row_offset, class_offset)
+    for_each_block(_layout(tables[1]).gumbel_softmax_vjp, tables[1].shape, (*tables, *draw))
     return out.to(logits.dtype)
 
 
-def softmax_vjp(grad: Tensor, sample: Tensor, tau: Tensor) -> Tensor:
-    """See :func:`drawgrad.kernels.reference.softmax_vjp`."""
-    if sample.dtype == torch.float64:
-        return reference.softmax_vjp(grad, sample, tau)
-    out = empty(sample.shape, torch.float32)
-    _run(wide.softmax_vjp, out, (_table(grad), _table(sample), _table(out), _flat(tau)))
-    return out.to(sample.dtype)
-
-
-def sigmoid_vjp(grad: Tensor, sample: Tensor, tau: Tensor) -> Tensor:
-    """See :func:`drawgrad.kernels.reference.sigmoid_vjp`."""
-    if sample.dtype == torch.float64:
-        return reference.sigmoid_vjp(grad, sample, tau)
-    out = empty(sample.shape, torch.float32)
-    _run(wide.sigmoid_vjp, out, (_table(grad), _table(sample), _table(out), _flat(tau)))
-    return out.to(sample.dtype)
-
-
-def gumbel_max(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int) -> Tensor:
+def gumbel_max(logits: Tensor, seed: Seed, row_offset: int, class_offset: int) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_max`."""
-    if logits.dtype == torch.float64:
-        return reference.gumbel_max(logits, seed, row_offset, class_offset)
     index = torch.empty(logits.shape[:-1], dtype=torch.int64)
-    draw = _draw(seed, logits.shape[1], row_offset, class_offset)
-    _run(_layout(logits).gumbel_max, logits, (_table(logits), index.view(-1).numpy()), *draw)
+    table = _table(logits)
+    draw = _draw(seed, table, row_offset, class_offset)
+    for_each_block(_layout(table).gumbel_max, table.shape, (table, index.numpy().reshape(-1), *draw))
     return index
 
 
 def binary_concrete(
-    logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int, hard: bool
+    logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int, hard: bool
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.binary_concrete`."""
-    if logits.dtype == torch.float64:
-        return reference.binary_concrete(logits, tau, seed, row_offset, class_offset, hard)
     sample = empty(logits.shape, torch.float32)
-    tables = (_table(logits), _table(sample), _flat(tau))
-    _run(wide.binary_concrete, sample, tables, *_draw(seed, logits.shape[1], row_offset, class_offset), hard)
+    tables = (_table(logits), _table(sample), _each(tau, logits))
+    draw = _draw(seed, tables[0], row_offset, class_offset)
+    for_each_block(wide.binary_concrete, tables[0].shape, (*tables, *draw, hard))
     return sample.to(logits.dtype)
 
 
 def binary_concrete_vjp(
-    grad: Tensor, logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int
+    grad: Tensor, logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.binary_concrete_vjp`."""
-    if logits.dtype == torch.float64:
-        return reference.binary_concrete_vjp(grad, logits, tau, seed, row_offset, class_offset)
     out = empty(logits.shape, torch.float32)
-    tables = (_table(grad), _table(logits), _table(out), _flat(tau))
-    _run(wide.binary_concrete_vjp, out, tables, *_draw(seed, logits.shape[1], row_offset, class_offset))
+    tables = (_table(grad), _table(logits), _table(out), _each(tau, logits))
+    draw = _draw(seed, tables[1], row_offset, class_offset)
+    for_each_block(wide.binary_concrete_vjp, tables[1].shape, (*tables, *draw))
     return out.to(logits.dtype)
 
 
-def _run(kernel: Callable[..., None], like: Tensor, tables: tuple[Any, ...], *rest: Any) -> None:
-    """Run a kernel over all rows of ``like``."""
-    groups, rows, _ = like.shape
-    for_each_block(lambda start, stop: kernel(*tables, *rest, start, stop), groups * rows, like.numel())
+def softmax_vjp(grad: Tensor, sample: Tensor, tau: Temperature) -> Tensor:
+    """See :func:`drawgrad.kernels.reference.softmax_vjp`."""
+    return _from_sample(wide.softmax_vjp, grad, sample, tau)
 
 
-def _layout(logits: Tensor) -> Any:
-    return narrow if logits.shape[-1] <= narrow.FEW_CLASSES else wide
+def sigmoid_vjp(grad: Tensor, sample: Tensor, tau: Temperature) -> Tensor:
+    """See :func:`drawgrad.kernels.reference.sigmoid_vjp`."""
+    return _from_sample(wide.sigmoid_vjp, grad, sample, tau)
+
+
+def _from_sample(kernel: Callable[..., None], grad: Tensor, sample: Tensor, tau: Temperature) -> Tensor:
+    out = empty(sample.shape, torch.float32)
+    tables = (_table(grad), _table(sample), _table(out))
+    for_each_block(kernel, tables[1].shape, (*tables, _each(tau, sample)))
+    return out.to(sample.dtype)
+
+
+def _layout(table: Any) -> Any:
+    return narrow if table.shape[1] <= narrow.FEW_CLASSES else wide
 
 
 def _table(tensor: Tensor) -> Any:
-    """The rows of all groups as one float32 array; no copy of a contiguous one."""
-    groups, rows, classes = tensor.shape
-    return tensor.detach().to(torch.float32).contiguous().numpy().reshape(groups * rows, classes)
+    """All rows as one float32 array of two dimensions; no copy of a contiguous float32 tensor."""
+    if tensor.dtype != torch.float32 or not tensor.is_contiguous():
+        tensor = tensor.detach().to(torch.float32).contiguous()
+    array = tensor.numpy(force=True)
+    return array if array.ndim == 2 else array.reshape(_rows(array.shape), array.shape[-1] if array.ndim else 1)
 
 
-def _flat(tau: Tensor) -> Any:
-    return tau.detach().contiguous().numpy().reshape(-1)
+def _rows(shape: Sequence[int]) -> int:
+    rows = 1
+    for size in shape[:-1]:
+        rows *= size
+    return rows
 
 
-def _draw(seed: Tensor, rows: int, row_offset: int, class_offset: int) -> tuple[Any, int, int, int]:
-    return seed.contiguous().numpy(), rows, row_offset, class_offset
+def _each(tau: Temperature, like: Tensor) -> Any:
+    """The temperature of each row, or the one of all rows, as an array."""
+    if not isinstance(tau, Tensor):
+        return _number(tau)
+    if tau.numel() != 1:
+        tau = tau.detach().expand(*like.shape[:-1], 1).contiguous()
+    return tau.numpy(force=True).reshape(-1)
+
+
+@functools.lru_cache(maxsize=64)
+def _number(tau: float) -> Any:
+    return np.array([tau], np.float32)
+
+
+def _groups(seed: Seed) -> tuple[int, ...]:
+    return tuple(seed.shape) if isinstance(seed, Tensor) else ()
+
+
+def _draw(seed: Seed, table: Any, row_offset: int, class_offset: int) -> tuple[Any, int, int, int]:
+    """The seeds of all groups, the rows in a group, and where its rows and classes begin."""
+    if not isinstance(seed, Tensor):
+        return np.array([seed], np.int64), len(table), row_offset, class_offset
+    seeds = seed.numpy(force=True).reshape(-1)
+    return np.ascontiguousarray(seeds), len(table) // max(1, len(seeds)), row_offset, class_offset

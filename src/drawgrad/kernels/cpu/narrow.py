@@ -11,15 +11,16 @@ from numba import uint64
 
 from drawgrad.kernels.cpu.jit import device_function, kernel
 from drawgrad.kernels.cpu.scalar import exp, gumbel, inverse, words
+from drawgrad.kernels.cpu.wide import one_hot
 from drawgrad.kernels.philox import GUMBEL_STREAM, WORD, WORDS
 
-__all__ = ["FEW_CLASSES", "gumbel_max", "gumbel_softmax", "gumbel_softmax_vjp"]
+__all__ = ["FEW_CLASSES", "gumbel_max", "gumbel_one_hot", "gumbel_softmax", "gumbel_softmax_vjp"]
 
 f32 = np.float32
 LANES = 64
 FEW_CLASSES = 64
 """Classes up to which a tile stays in the first-level cache and beats the kernels of rows."""
-MINUS_INFINITY = f32(-np.inf)
+INFINITY, MINUS_INFINITY, NAN = f32(np.inf), f32(-np.inf), f32(np.nan)
 
 
 @device_function()
@@ -155,10 +156,16 @@ def gumbel_max(logits, index, seeds, rows, row_offset, class_offset, start, stop
         for k in range(classes):
             column = scores[LANES * k :]
             for r in range(LANES):
-                score = column[r]
+                score = NAN if column[r] == INFINITY else column[r]
                 # True for the first NaN as well: no number is at least a NaN, and afterwards top is one.
                 better = not (score <= top[r]) and top[r] == top[r]
                 top[r] = score if better else top[r]
                 winner[r] = k if better else winner[r]
         for r in range(count):
             index[first + r] = winner[r]
+
+
+@kernel
+def gumbel_one_hot(logits, index, sample, seeds, rows, row_offset, class_offset, start, stop):
+    gumbel_max(logits, index, seeds, rows, row_offset, class_offset, start, stop)
+    one_hot(logits, index, sample, start, stop)

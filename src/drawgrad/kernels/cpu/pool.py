@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Semaphore
+from typing import Any
 
 import torch
 
@@ -30,11 +31,12 @@ def _new_pool() -> ThreadPoolExecutor:
 _pool = _new_pool()
 
 
-def for_each_block(work: Callable[[int, int], None], rows: int, elements: int) -> None:
-    """Call ``work(start, stop)`` over blocks that cover ``rows`` rows of ``elements`` elements in all."""
-    threads = min(torch.get_num_threads(), rows, elements // WORTH_A_THREAD)
+def for_each_block(work: Callable[..., None], shape: tuple[int, int], arguments: tuple[Any, ...] = ()) -> None:
+    """Call ``work(*arguments, start, stop)`` over blocks that cover the rows of a table of ``shape``."""
+    rows, elements = shape[0], shape[0] * shape[1]
+    threads = 1 if elements < 2 * WORTH_A_THREAD else min(torch.get_num_threads(), rows, elements // WORTH_A_THREAD)
     if threads <= 1:
-        work(0, rows)
+        work(*arguments, 0, rows)
         return
     blocks = min(rows, threads * BLOCKS_PER_THREAD, elements // WORTH_A_THREAD)
     starts = iter(range(blocks))
@@ -45,7 +47,7 @@ def for_each_block(work: Callable[[int, int], None], rows: int, elements: int) -
         # next() on one iterator hands each block to one thread: the interpreter lock makes it atomic.
         for block in starts:
             try:
-                work(rows * block // blocks, rows * (block + 1) // blocks)
+                work(*arguments, rows * block // blocks, rows * (block + 1) // blocks)
             except BaseException as error:
                 errors.append(error)
             finally:

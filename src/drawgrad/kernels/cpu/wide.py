@@ -17,6 +17,7 @@ __all__ = [
     "binary_concrete",
     "binary_concrete_vjp",
     "gumbel_max",
+    "gumbel_one_hot",
     "gumbel_softmax",
     "gumbel_softmax_vjp",
     "noise",
@@ -28,7 +29,7 @@ __all__ = [
 f32 = np.float32
 CHUNK = 1024
 """Classes whose random words are held at a time: they stay in the first-level cache."""
-MINUS_INFINITY = f32(-np.inf)
+INFINITY, MINUS_INFINITY = f32(np.inf), f32(-np.inf)
 NAN = f32(np.nan)
 MAGNITUDE = int32(0x7FFFFFFF)
 SIGN = int32(31)
@@ -58,7 +59,7 @@ def _ordered(bits):
 
 @device_function()
 def largest(values, count):
-    """The largest of the first ``count`` values; NaN if there is one, minus infinity if there are none.
+    """The largest of the first ``count`` values; NaN if one is NaN or +inf, minus infinity if there are none.
 
     Maxima of integers are vectorised; those of floats are not, for the sake of NaN, which are counted instead.
     """
@@ -66,7 +67,8 @@ def largest(values, count):
     for j in range(count):
         top = max(top, _ordered(bits_of(values[j])))
         failures += int32(values[j] != values[j])
-    return NAN if failures else float_of(_ordered(top))
+    largest = float_of(_ordered(top))
+    return NAN if failures or largest == INFINITY else largest
 
 
 @device_function()
@@ -107,7 +109,7 @@ def exponentiate(scores, inverse_tau):
         value = exp((scores[j] - shift) * inverse_tau)
         scores[j] = value
         total += value
-    return total
+    return NAN if top != top else total
 
 
 @device_function()
@@ -139,7 +141,7 @@ def _exponentiate_against(scores, grad, inverse_tau):
         total += value
         product = value * grad[j]
         weighted += f32(0) if value == f32(0) else product
-    return total, weighted
+    return NAN if top != top else total, weighted
 
 
 @device_function("reassoc")
@@ -202,7 +204,7 @@ def gumbel_max(logits, index, seeds, rows, row_offset, class_offset, start, stop
 def _find(scores, top):
     j = 0
     if top != top:
-        while scores[j] == scores[j]:
+        while scores[j] < INFINITY:
             j += 1
     else:
         while scores[j] != top:
@@ -214,11 +216,17 @@ def _find(scores, top):
 def one_hot(logits, index, sample, start, stop):
     for i in range(start, stop):
         winner = index[i]
-        # The winner of a row with a NaN is the NaN.
-        failed = winner >= 0 and logits[i, winner] != logits[i, winner]
+        # The winner of a row with a NaN or +inf is the first of them.
+        failed = winner >= 0 and not logits[i, winner] < INFINITY
         sample[i, :] = NAN if failed else f32(0)
         if winner >= 0 and not failed:
             sample[i, winner] = f32(1)
+
+
+@kernel
+def gumbel_one_hot(logits, index, sample, seeds, rows, row_offset, class_offset, start, stop):
+    gumbel_max(logits, index, seeds, rows, row_offset, class_offset, start, stop)
+    one_hot(logits, index, sample, start, stop)
 
 
 @kernel

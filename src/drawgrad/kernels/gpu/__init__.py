@@ -31,7 +31,7 @@ else:
         stacklevel=2,
     )
     from drawgrad.kernels.linear import in_blocks as linear_winner
-    from drawgrad.kernels.reference import (
+    from drawgrad.kernels.reference import (  # type: ignore[assignment]
         binary_concrete,
         binary_concrete_vjp,
         gumbel_max,

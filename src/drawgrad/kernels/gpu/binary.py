@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from drawgrad.kernels import reference
 from drawgrad.kernels.gpu.draw import GUMBEL_STREAM, LOGISTIC_STREAM, gumbel, logistic
-from drawgrad.kernels.gpu.tiles import NARROW, Tiling, columns, draw_tile, kernel, locate, served, temperature
+from drawgrad.kernels.gpu.tiles import NARROW, Tiling, columns, draw_tile, kernel, locate, temperature
 
 __all__ = ["binary_concrete", "binary_concrete_vjp", "noise", "sigmoid_vjp"]
 
@@ -96,60 +96,56 @@ STREAMS = {"gumbel": GUMBEL_STREAM, "logistic": LOGISTIC_STREAM}
 
 
 def noise(
-    seed: Tensor, rows: int, classes: int, row_offset: int, class_offset: int, family: str, dtype: torch.dtype
+    seed: Tensor, shape: Sequence[int], row_offset: int, class_offset: int, family: str, dtype: torch.dtype
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.noise`."""
-    out = torch.empty((seed.shape[0], rows, classes), dtype=dtype, device=seed.device)
-    if not served(out):
-        return reference.noise(seed, rows, classes, row_offset, class_offset, family, dtype)
-    tiling = Tiling.of(out, class_offset, NARROW)
-    tiling.run(_noise, out=out, seeds=seed, row_offset=row_offset, STREAM=STREAMS[family])
+    out = torch.empty((*seed.shape, *shape), dtype=dtype, device=seed.device)
+    if out.numel():
+        tiling = Tiling.of(out, seed, class_offset, NARROW)
+        tiling.run(_noise, out=out, STREAM=STREAMS[family], **tiling.draw(seed, row_offset))
     return out
 
 
 def binary_concrete(
-    logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int, hard: bool
+    logits: Tensor, tau: Tensor | float, seed: Tensor, row_offset: int, class_offset: int, hard: bool
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.binary_concrete`."""
-    if not served(logits):
-        return reference.binary_concrete(logits, tau, seed, row_offset, class_offset, hard)
-    return _run(logits, logits, tau, seed, row_offset, class_offset, DRAW=True, HARD=hard, GRAD=False)
+    return _run(logits, logits, tau, seed, row_offset, class_offset, HARD=hard, GRAD=False)
 
 
 def binary_concrete_vjp(
-    grad: Tensor, logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int
+    grad: Tensor, logits: Tensor, tau: Tensor | float, seed: Tensor, row_offset: int, class_offset: int
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.binary_concrete_vjp`."""
-    if not served(logits):
-        return reference.binary_concrete_vjp(grad, logits, tau, seed, row_offset, class_offset)
-    return _run(grad, logits, tau, seed, row_offset, class_offset, DRAW=True, HARD=False, GRAD=True)
+    return _run(grad, logits, tau, seed, row_offset, class_offset, HARD=False, GRAD=True)
 
 
-def sigmoid_vjp(grad: Tensor, sample: Tensor, tau: Tensor) -> Tensor:
+def sigmoid_vjp(grad: Tensor, sample: Tensor, tau: Tensor | float) -> Tensor:
     """See :func:`drawgrad.kernels.reference.sigmoid_vjp`."""
-    if not served(sample):
-        return reference.sigmoid_vjp(grad, sample, tau)
-    return _run(grad, sample, tau, None, 0, 0, DRAW=False, HARD=False, GRAD=True)
+    return _run(grad, sample, tau, None, 0, 0, HARD=False, GRAD=True)
 
 
 def _run(
     grad: Tensor,
     source: Tensor,
-    tau: Tensor,
+    tau: Tensor | float,
     seed: Tensor | None,
     row_offset: int,
     class_offset: int,
     **flags: bool,
 ) -> Tensor:
     out = torch.empty(source.shape, dtype=source.dtype, device=source.device)
-    Tiling.of(source, class_offset, NARROW).run(
+    if not out.numel():
+        return out
+    tiling = Tiling.of(source, seed, class_offset, NARROW)
+    tiling.run(
         _binary,
         grad=grad.contiguous(),
         source=source.contiguous(),
         out=out,
-        **temperature(tau),
-        seeds=seed,
-        row_offset=row_offset,
+        DRAW=seed is not None,
+        **temperature(tau, source),
+        **tiling.draw(seed, row_offset),
         **flags,
     )
     return out

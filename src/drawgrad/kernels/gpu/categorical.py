@@ -9,7 +9,7 @@ from torch import Tensor
 
 from drawgrad.kernels import reference
 from drawgrad.kernels.gpu import rows
-from drawgrad.kernels.gpu.tiles import NARROW, Tiling, served, temperature
+from drawgrad.kernels.gpu.tiles import NARROW, Tiling, temperature
 from drawgrad.kernels.philox import WORD
 
 __all__ = ["gumbel_max", "gumbel_softmax", "gumbel_softmax_vjp", "score_of", "softmax_vjp", "unpack"]
@@ -22,17 +22,19 @@ FEW_ROWS = 128
 """Rows below which programs of whole rows leave most of a GPU idle."""
 
 
-def gumbel_softmax(logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int, hard: bool) -> Tensor:
+def gumbel_softmax(
+    logits: Tensor, tau: Tensor | float, seed: Tensor, row_offset: int, class_offset: int, hard: bool
+) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_softmax`."""
-    if not served(logits):
-        return reference.gumbel_softmax(logits, tau, seed, row_offset, class_offset, hard)
     sample = torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)
+    if not sample.numel():
+        return sample
     if hard:
         winner = _winner(logits, seed, row_offset, class_offset)
-        Tiling.of(logits, 0, NARROW).run(rows.one_hot, winner=winner, sample=sample)
+        Tiling.of(logits, seed, 0, NARROW).run(rows.one_hot, winner=winner, sample=sample)
         return sample
-    tiling = _tiling(logits, class_offset)
-    shared = {**temperature(tau), **_sums(tiling, logits), "seeds": seed, "row_offset": row_offset}
+    tiling = _tiling(logits, seed, class_offset)
+    shared = {**temperature(tau, logits), **_sums(tiling), **tiling.draw(seed, row_offset)}
     logits = logits.contiguous()
     if tiling.parts > 1:
         tiling.run(rows.reduce_parts, grad=logits, source=logits, DRAW=True, GRAD=False, **shared)
@@ -41,27 +43,26 @@ def gumbel_softmax(logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, c
 
 
 def gumbel_softmax_vjp(
-    grad: Tensor, logits: Tensor, tau: Tensor, seed: Tensor, row_offset: int, class_offset: int
+    grad: Tensor, logits: Tensor, tau: Tensor | float, seed: Tensor, row_offset: int, class_offset: int
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_softmax_vjp`."""
-    if not served(logits):
-        return reference.gumbel_softmax_vjp(grad, logits, tau, seed, row_offset, class_offset)
-    return _vjp(grad, logits, tau, _tiling(logits, class_offset), seed, row_offset, draw=True)
+    return _vjp(grad, logits, tau, seed, row_offset, class_offset)
 
 
-def softmax_vjp(grad: Tensor, sample: Tensor, tau: Tensor) -> Tensor:
+def softmax_vjp(grad: Tensor, sample: Tensor, tau: Tensor | float) -> Tensor:
     """See :func:`drawgrad.kernels.reference.softmax_vjp`."""
-    if not served(sample):
-        return reference.softmax_vjp(grad, sample, tau)
-    return _vjp(grad, sample, tau, _tiling(sample, 0), None, 0, draw=False)
+    return _vjp(grad, sample, tau, None, 0, 0)
 
 
 def _vjp(
-    grad: Tensor, source: Tensor, tau: Tensor, tiling: Tiling, seed: Tensor | None, row_offset: int, *, draw: bool
+    grad: Tensor, source: Tensor, tau: Tensor | float, seed: Tensor | None, row_offset: int, class_offset: int
 ) -> Tensor:
     out = torch.empty(source.shape, dtype=source.dtype, device=source.device)
-    shared = {**temperature(tau), **_sums(tiling, source), "seeds": seed, "row_offset": row_offset}
-    shared |= {"grad": grad.contiguous(), "source": source.contiguous(), "DRAW": draw}
+    if not out.numel():
+        return out
+    tiling = _tiling(source, seed, class_offset)
+    shared = {**temperature(tau, source), **_sums(tiling), **tiling.draw(seed, row_offset)}
+    shared |= {"grad": grad.contiguous(), "source": source.contiguous(), "DRAW": seed is not None}
     if tiling.parts > 1:
         tiling.run(rows.reduce_parts, GRAD=True, **shared)
     tiling.run(rows.softmax_vjp, out=out, SPLIT=tiling.parts > 1, **shared)
@@ -70,7 +71,7 @@ def _vjp(
 
 def gumbel_max(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_max`."""
-    if not served(logits):
+    if not logits.numel() or logits.shape[-1] > WORD:  # More classes than a key numbers.
         return reference.gumbel_max(logits, seed, row_offset, class_offset)
     return unpack(_winner(logits, seed, row_offset, class_offset))
 
@@ -88,29 +89,28 @@ def score_of(winner: Tensor) -> Tensor:
 
 def _winner(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int) -> Tensor:
     # The winner needs no second pass, so parts cost nothing.
-    tiling = Tiling.of(logits, class_offset, PART)
+    tiling = Tiling.of(logits, seed, class_offset, PART)
     winner = torch.empty((*logits.shape[:-1], tiling.parts), dtype=torch.int64, device=logits.device)
     tiling.run(
         rows.gumbel_max,
         logits=logits.contiguous(),
         winner=winner,
         parts=tiling.parts,
-        seeds=seed,
-        row_offset=row_offset,
         SPLIT=tiling.parts > 1,
+        **tiling.draw(seed, row_offset),
     )
     return winner.amax(-1) if tiling.parts > 1 else winner[..., 0]
 
 
-def _tiling(like: Tensor, class_offset: int) -> Tiling:
-    whole = Tiling.of(like, class_offset, WHOLE)
+def _tiling(like: Tensor, seed: Tensor | None, class_offset: int) -> Tiling:
+    whole = Tiling.of(like, seed, class_offset, WHOLE)
     if whole.parts == 1 and whole.groups * whole.rows >= FEW_ROWS:
         return whole
-    return Tiling.of(like, class_offset, PART)
+    return Tiling.of(like, seed, class_offset, PART)
 
 
-def _sums(tiling: Tiling, like: Tensor) -> dict[str, Any]:
+def _sums(tiling: Tiling) -> dict[str, Any]:
     """Room for what the parts of a row contribute to it."""
     size = tiling.groups * tiling.rows * tiling.parts if tiling.parts > 1 else 0
-    tops, totals, dots = torch.empty((3, size), dtype=torch.float32, device=like.device)
+    tops, totals, dots = torch.empty((3, size), dtype=torch.float32, device=tiling.device)
     return {"tops": tops, "totals": totals, "dots": dots, "parts": tiling.parts}

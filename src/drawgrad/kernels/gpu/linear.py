@@ -10,9 +10,10 @@ from torch import Tensor
 from drawgrad.kernels.gpu.categorical import score_of, unpack
 from drawgrad.kernels.gpu.draw import GUMBEL_STREAM, gumbel, random_words
 from drawgrad.kernels.gpu.rows import pack
-from drawgrad.kernels.gpu.tiles import WORDS_AT_ONCE, on_device_of, served, temperature
+from drawgrad.kernels.gpu.tiles import WORDS_AT_ONCE, on_device, temperature
 from drawgrad.kernels.linear import in_blocks
 from drawgrad.kernels.philox import WORDS
+from drawgrad.kernels.reference import compute_dtype
 
 __all__ = ["linear_winner"]
 
@@ -100,7 +101,8 @@ def linear_winner(
     class_offset: int,
 ) -> tuple[Tensor, Tensor]:
     """See :func:`drawgrad.kernels.linear.linear_winner`."""
-    if not (served(hidden) and served(weight)) or weight.shape[0] > MOST_CLASSES:
+    empty = not hidden.numel() or not weight.numel()
+    if empty or compute_dtype(hidden.dtype) != torch.float32 or weight.shape[0] > MOST_CLASSES:
         return in_blocks(hidden, weight, bias, tau, seed, row_offset, class_offset)
     (rows, features), classes = hidden.shape, weight.shape[0]
     skip = class_offset % WORDS
@@ -109,18 +111,18 @@ def linear_winner(
     blocks = triton.cdiv(stop * tiles, PROGRAMS)
     splits = triton.cdiv(stop, blocks)
     winner = torch.empty((rows, splits), dtype=torch.int64, device=hidden.device)
-    with on_device_of(hidden):
+    with on_device(hidden.device):
         _winner[(tiles * splits,)](
             hidden=hidden.contiguous(),
             weight=weight.contiguous(),
             bias=bias if bias is None else bias.contiguous(),
-            **temperature(tau),
+            **temperature(tau, hidden),
             winner=winner,
             rows=rows,
             classes=classes,
             features=features,
             blocks=blocks,
-            seeds=seed,
+            seeds=seed.reshape(-1),
             row_offset=row_offset,
             block_offset=class_offset // WORDS,
             BIAS=bias is not None,

@@ -200,9 +200,9 @@ def softmax_vjp(
 
 @triton.jit
 def pack(scores, k):
-    """int64 keys ordered by score, NaN first, and among equal scores by class, the lowest first."""
+    """int64 keys ordered by score, NaN and +inf first, and among equal scores by class, the lowest first."""
     bits = scores.to(tl.int32, bitcast=True)
-    key = tl.where(scores == scores, bits ^ ((bits >> 31) & MAGNITUDE), NAN_KEY)
+    key = tl.where(scores < float("inf"), bits ^ ((bits >> 31) & MAGNITUDE), NAN_KEY)
     return (key.to(tl.int64) << 32) | ((k.to(tl.int64) & WORD) ^ WORD)
 
 

@@ -20,9 +20,9 @@ import triton.language as tl
 from torch import Tensor
 
 from drawgrad.kernels.gpu.draw import random_words
-from drawgrad.kernels.philox import WORD, WORDS
+from drawgrad.kernels.philox import WORDS
 
-__all__ = ["NARROW", "Tiling", "columns", "draw_tile", "kernel", "locate", "on_device_of", "served", "temperature"]
+__all__ = ["NARROW", "Tiling", "columns", "draw_tile", "kernel", "locate", "on_device", "temperature"]
 
 WIDEST = 16
 """Largest alignment that is worth telling the compiler, in elements."""
@@ -33,7 +33,6 @@ ELEMENTS_OF_THREAD = 16
 MOST_WARPS = 16
 THREADS = 32
 
-DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 NARROW = 1024
 """Columns of a tile where the elements of a row are independent."""
 
@@ -109,19 +108,17 @@ def draw_tile(
     return random_words(seed, (block + block_offset).to(tl.uint32), row + row_offset, STREAM, ROWS, BLOCK)
 
 
-def served(tensor: Tensor) -> bool:
-    """Whether kernels serve this dtype and size: float64, which is for checking, is left to the reference."""
-    return tensor.dtype in DTYPES and tensor.numel() > 0 and tensor.shape[-1] <= WORD
+def temperature(tau: Tensor | float, like: Tensor) -> dict[str, Any]:
+    """The temperature as kernels take it: one number, or one for each row of ``like``."""
+    if not isinstance(tau, Tensor):
+        tau = torch.full((), tau, dtype=torch.float32, device=like.device)
+    one = tau.numel() == 1
+    return {"tau": tau if one else tau.expand(*like.shape[:-1], 1).contiguous(), "tau_stride": int(not one)}
 
 
-def temperature(tau: Tensor) -> dict[str, Any]:
-    """The temperature as kernels take it."""
-    return {"tau": tau.contiguous(), "tau_stride": int(tau.numel() > 1)}
-
-
-def on_device_of(tensor: Tensor) -> contextlib.AbstractContextManager[Any]:
+def on_device(device: torch.device) -> contextlib.AbstractContextManager[Any]:
     """Triton launches on the current device, wherever the tensors are. Its interpreter takes those of the CPU."""
-    return torch.cuda.device(tensor.device) if tensor.is_cuda else contextlib.nullcontext()
+    return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
 
 
 @dataclass(frozen=True)
@@ -134,6 +131,7 @@ class Tiling:
         classes: classes in a row.
         class_offset: number of the first class.
         widest: the most columns of a tile, a power of two; a longer row has several parts.
+        device: where the rows are.
     """
 
     groups: int
@@ -141,12 +139,15 @@ class Tiling:
     classes: int
     class_offset: int
     widest: int
+    device: torch.device
 
     @classmethod
-    def of(cls, tensor: Tensor, class_offset: int, widest: int) -> Tiling:
-        """The tiling of a tensor of shape ``(groups, rows, classes)``."""
-        groups, rows, classes = tensor.shape
-        return cls(groups, rows, classes, class_offset, widest)
+    def of(cls, tensor: Tensor, seed: Tensor | None, class_offset: int, widest: int) -> Tiling:
+        """The tiling of a tensor of shape ``(*batch, classes)``, in groups if there are several seeds."""
+        groups = 1 if seed is None else seed.numel()
+        classes = tensor.shape[-1] if tensor.dim() else 1
+        rows = tensor.numel() // max(1, groups * classes)
+        return cls(groups, rows, classes, class_offset, widest, tensor.device)
 
     @property
     def skip(self) -> int:
@@ -170,17 +171,18 @@ class Tiling:
         """Parts of a row."""
         return triton.cdiv(self.skip + self.classes, self.block)
 
+    def draw(self, seed: Tensor | None, row_offset: int) -> dict[str, Any]:
+        """What kernels need to draw the words of their tile; without a seed they draw none."""
+        # The groups of a mapped call may share one seed, which is then expanded.
+        seeds = None if seed is None else seed.reshape(-1).contiguous()
+        return {"seeds": seeds, "row_offset": row_offset, "block_offset": self.class_offset // WORDS}
+
     def run(self, function: Any, **arguments: Any) -> None:
         """Run a kernel on all tiles; the arguments that describe the tiles are added."""
-        if "seeds" in arguments:
-            arguments["block_offset"] = self.class_offset // WORDS
-        if arguments.get("seeds") is not None:
-            # The groups of a mapped call may share one seed, which is then expanded.
-            arguments["seeds"] = arguments["seeds"].contiguous()
         align = math.gcd(self.classes, WIDEST)
         warps = self.tile_rows * self.block // (ELEMENTS_OF_THREAD * THREADS)
         programs = self.groups * triton.cdiv(self.rows, self.tile_rows) * self.parts
-        with on_device_of(next(value for value in arguments.values() if isinstance(value, Tensor))):
+        with on_device(self.device):
             function[(programs,)](
                 **arguments,
                 rows=self.rows,

@@ -26,7 +26,7 @@ def propagate(code: Any, domains: Any, count: int) -> Any:
         rounds(code, domains, count, old, memory.log, memory.masks, memory.work, start, stop)
 
     if len(domains):
-        for_each_block(work, len(domains), len(domains) * WORTH_A_THREAD)
+        for_each_block(work, (len(domains), WORTH_A_THREAD))
     return domains
 
 
@@ -52,7 +52,7 @@ def solve(code: Any, domains: Any, scores: Any, limit: int, nodes: int, seconds:
             )  # fmt: skip
 
     if len(domains):
-        for_each_block(work, len(domains), len(domains) * WORTH_A_THREAD)
+        for_each_block(work, (len(domains), WORTH_A_THREAD))
     return solutions, report
 
 
