@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from drawgrad.diagnostics import compare, recommend
 from drawgrad.estimators import (
     ESTIMATORS,
     Estimator,
@@ -115,3 +116,16 @@ def test_a_wrong_expectation_is_noticed() -> None:
     gradient = expected(lambda p, f: (p * f).sum())[1]
     with pytest.raises(AssertionError, match="the mean of entry"):
         assert_mean(estimates(LeaveOneOut(), DRAWS)[1], 0.7 * gradient, resolution=0.2 * gradient.abs().max().item())
+
+
+def test_compare_and_recommend_measure_it_against_enumeration() -> None:
+    q = TwoOfFour(SCORES)
+    report = compare([LeaveOneOut(samples=4), Exact()], cost, q, draws=4000, generator=torch.Generator().manual_seed(1))
+    assert "exact" in report.reference
+    gradient = expected(lambda p, f: (p * f).sum())[1]
+    assert report.reference_norm.value == pytest.approx(gradient.norm().item(), rel=1e-5)
+    assert [row.verdict for row in report.rows] == ["none seen"] * 2
+    assert report.rows[0].variance.value > report.rows[1].variance.value == 0
+    found = recommend(cost, q, evaluations=12, draws=500, generator=torch.Generator().manual_seed(1))
+    names = {row.name.partition("(")[0] for row in found.report.rows}
+    assert names >= set(FITTING) - {"Vimco"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from drawgrad.estimators.antithetic import Arm, Arsm, CategoricalDisArm, DisArm
 from drawgrad.estimators.base import ESTIMATORS, Estimator, SampleEstimator, StatefulEstimator
 from drawgrad.estimators.control_variate import MuProp, Rebar, Relax
-from drawgrad.estimators.cost import Cost
+from drawgrad.estimators.cost import Cost, flatten_batch
 from drawgrad.estimators.exact import Exact
 from drawgrad.estimators.loss import (
     first_order,
@@ -88,6 +88,7 @@ __all__ = [
     "UnorderedSet",
     "Vimco",
     "first_order",
+    "flatten_batch",
     "gradient_only",
     "register",
     "score_loss",

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from drawgrad._checks import check_count, check_temperature
-from drawgrad._typing import Float, Int, Tensor
+from drawgrad._typing import Int, Tensor
 from drawgrad.estimators.cost import Cost
 from drawgrad.estimators.registry import LISTED, names
 from drawgrad.functional import draw_seed
@@ -79,24 +79,29 @@ class Estimator(ABC):
 
     def __call__(
         self,
-        cost: Callable[[Tensor], Tensor],
+        cost: Callable[[Any], Any],
         q: Distributions,
         *,
         generator: torch.Generator | None = None,
         seed: int | Int[Tensor, ""] | None = None,
-    ) -> Float[Tensor, "..."]:
+        has_aux: bool = False,
+    ) -> Any:
         """Estimate E[cost(z)] for z drawn from q.
 
         Args:
             cost: maps samples ``z`` of shape ``(samples, *batch, *event)`` to costs of shape ``(samples, *lead)``, with
                 ``lead`` a prefix of ``q.batch_shape``. The batch dimensions after ``lead`` are independent variables
                 that share a cost.
-            q: the distribution of the sample.
+            q: the distribution of the sample; or several independent ones, in a list or a dict, whose samples come in
+                the same container.
             generator: draws the seed; torch's default generator if None.
-            seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``.
+            seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``. The same seed in several
+                calls is the same noise; :func:`~drawgrad.functional.fold_seed` makes seeds of independent draws.
+            has_aux: whether the cost returns ``(costs, aux)``, where aux is anything: logits for a metric, a picture.
 
         Returns:
-            The loss, of shape ``lead``.
+            The loss, of shape ``lead``; with ``has_aux`` a tuple of it and of aux, that of all hard samples that the
+            cost saw, in a row (those that only serve a gradient are left out).
 
         Raises:
             TypeError: if the estimator does not take this ``q``.
@@ -105,7 +110,10 @@ class Estimator(ABC):
         self.check_supported(q)
         variable = variables_of(q)
         seed = draw_seed(generator=generator, seed=seed, device=variable.device)
-        return self.estimate(Cost(cost, variable.cost_shape, type(self).__name__), variable, seed)
+        checked = Cost(cost, variable.cost_shape, type(self).__name__, has_aux)
+        loss = self.estimate(checked, variable, seed)
+        checked.warn()
+        return (loss, checked.aux) if has_aux else loss
 
     def at(self, tau: float | Tensor) -> Self:
         """The same estimator at another temperature.
@@ -164,14 +172,15 @@ class StatefulEstimator(Estimator, nn.Module):
 
     def forward(
         self,
-        cost: Callable[[Tensor], Tensor],
+        cost: Callable[[Any], Any],
         q: Distributions,
         *,
         generator: torch.Generator | None = None,
         seed: int | Int[Tensor, ""] | None = None,
-    ) -> Float[Tensor, "..."]:
+        has_aux: bool = False,
+    ) -> Any:
         """Estimate E[cost(z)], as :class:`Estimator` describes."""
-        return Estimator.__call__(self, cost, q, generator=generator, seed=seed)
+        return Estimator.__call__(self, cost, q, generator=generator, seed=seed, has_aux=has_aux)
 
 
 ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(LISTED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from drawgrad.estimators.registry import names
 from drawgrad.kernels.state import is_transformed
 from drawgrad.variables import Countable
 
-__all__ = ["Cost"]
+__all__ = ["Cost", "flatten_batch"]
 
 
 class Cost:
@@ -25,12 +26,15 @@ class Cost:
             distributions z is a list or a dict of samples.
         batch_shape: batch shape of ``q``; ``lead`` must be a prefix of it.
         asker: name of the estimator, for the errors.
+        has_aux: whether the function returns ``(costs, aux)``.
 
     Raises:
         TypeError: if ``function`` cannot be called.
     """
 
-    def __init__(self, function: Callable[[Any], Tensor], batch_shape: Sequence[int], asker: str) -> None:
+    def __init__(
+        self, function: Callable[[Any], Any], batch_shape: Sequence[int], asker: str, has_aux: bool = False
+    ) -> None:
         if not callable(function):
             raise TypeError(
                 f"cost must be a function of the sample z, but it is {function!r} ({type(function).__name__}); give "
@@ -39,19 +43,53 @@ class Cost:
         self.function = function
         self.batch_shape = tuple(batch_shape)
         self.asker = asker
+        self.has_aux = has_aux
+        self.is_one_for_all = False
+        self._aux: list[Any] | None = []
 
     def __call__(self, z: Any) -> Tensor:
         """Costs of the samples ``z``, shape ``(samples, *lead)``."""
         shapes = [tuple(part.shape) for part in tensors_in(z)]
-        costs = self.function(z)
+        costs = self._called(z)
         if not isinstance(costs, Tensor):
-            raise TypeError(f"cost must return a tensor, but it returned {type(costs).__name__}; use torch operations")
+            cure = "say has_aux=True if it returns (costs, aux)" if isinstance(costs, tuple) else "use torch operations"
+            raise TypeError(f"cost must return a tensor, but it returned {type(costs).__name__}; {cure}")
         if not costs.is_floating_point():
             raise TypeError(f"cost must return floating-point numbers, but their dtype is {costs.dtype}; use .float()")
         lead = tuple(costs.shape[1:])
         if costs.dim() == 0 or costs.shape[0] != shapes[0][0] or lead != self.batch_shape[: len(lead)]:
             raise ValueError(self._wrong_shape(shapes, costs))
+        self.is_one_for_all = not lead and len(self.batch_shape) > 1 and self.batch_shape[0] > 1
         return costs
+
+    def warn(self) -> None:
+        """Tell of what is probably a mistake, after the call: a mean over the batch, which makes all of it one cost."""
+        if self.is_one_for_all and not torch.compiler.is_compiling():
+            warnings.warn(
+                f"cost returned one number a sample, so all variables of q.batch_shape = {self.batch_shape} share it; "
+                f"sum over the last dimensions only, not over the batch, or say that they belong together: "
+                f"Independent(q, {len(self.batch_shape)})",
+                stacklevel=3,
+            )
+
+    @property
+    def aux(self) -> Any:
+        """What the function returned beside the costs of the samples that count, those of all calls in a row."""
+        found, self._aux = self._aux or [], None
+        return _joined(found)
+
+    def _called(self, z: Any) -> Any:
+        found = self.function(z)
+        if not self.has_aux:
+            return found
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise TypeError(
+                f"cost must return (costs, aux) with has_aux=True, but it returned {type(found).__name__}; return "
+                "the two in a tuple"
+            )
+        if self._aux is not None:
+            self._aux.append(found[1])
+        return found[0]
 
     def of_states(self, variable: Countable, number: Tensor, chunk: int | None = None) -> Tensor:
         """Costs of the states with these numbers, shape ``(samples, *batch)``, ``chunk`` of them at a time.
@@ -72,15 +110,16 @@ class Cost:
     def gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Costs of ``z``, shape ``(samples, *lead)``, and their gradient for ``z``, like ``z``; no graph is kept.
 
-        Nothing that the cost closes over receives a gradient.
+        Nothing that the cost closes over receives a gradient, and what it returns beside the costs is dropped.
         """
+        aside = self.aside()
         if is_transformed():
-            found, costs = torch.func.grad(self._sum, has_aux=True)(z.detach())
+            found, costs = torch.func.grad(aside._sum, has_aux=True)(z.detach())
             return costs.detach(), found.detach()
         with torch.enable_grad():
             leaf = z.detach().requires_grad_()
             # No leaf and a copy, so that the cost may work in place.
-            costs = self(leaf.clone())
+            costs = aside(leaf.clone())
             found = torch.autograd.grad(costs.sum(), leaf, allow_unused=True)[0] if costs.requires_grad else None
         if found is None:
             raise self.lacks_gradient("cost")
@@ -97,6 +136,10 @@ class Cost:
         if torch.is_grad_enabled() and any(part.requires_grad for part in parts) and not _leads_to(costs, parts):
             raise self.lacks_gradient("result of the cost")
         return costs
+
+    def aside(self) -> Cost:
+        """The same cost for points that are no samples: what it returns beside the costs is dropped."""
+        return Cost(self.function, self.batch_shape, self.asker, self.has_aux)
 
     def lacks_gradient(self, what: str) -> ValueError:
         """The error for a cost through which no gradient reaches the sample."""
@@ -117,6 +160,39 @@ class Cost:
         )
 
 
+def flatten_batch(function: Callable[..., Tensor], *inputs: Tensor, lead: int = 1) -> Callable[[Any], Tensor]:
+    """A cost of a function that takes one batch dimension, in which samples and batch are flattened.
+
+    Args:
+        function: maps samples ``(n, ...)`` and the inputs, ``(n, ...)`` each, to costs ``(n,)``.
+        inputs: what else it takes, such as the data, shape ``(*lead, ...)``; repeated for each sample.
+        lead: how many dimensions of q's batch the costs have.
+
+    Returns:
+        The cost, which maps ``(samples, *lead, ...)`` to ``(samples, *lead)``.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import OneHotCategorical
+        >>> from drawgrad.estimators import ReinMax
+        >>> decoder, x = torch.nn.Linear(3, 4), torch.zeros(5, 4)
+        >>> cost = flatten_batch(lambda z, x: (decoder(z) - x).square().sum(-1), x)
+        >>> ReinMax(samples=2)(cost, OneHotCategorical(logits=torch.zeros(5, 3))).shape
+        torch.Size([5])
+    """
+
+    def cost(z: Any) -> Tensor:
+        front = tensors_in(z)[0].shape[: 1 + lead]
+        if isinstance(z, dict):
+            flat: Any = {key: part.flatten(0, lead) for key, part in z.items()}
+        else:
+            flat = [part.flatten(0, lead) for part in z] if isinstance(z, list) else z.flatten(0, lead)
+        repeated = [value.expand(front[0], *value.shape).flatten(0, lead) for value in inputs]
+        return function(flat, *repeated).reshape(front)
+
+    return cost
+
+
 def check_chunk(chunk: int | None) -> None:
     """Refuse a number of states that the cost cannot see at once."""
     if chunk is not None:
@@ -128,6 +204,20 @@ def tensors_in(z: Any) -> list[Tensor]:
     if isinstance(z, dict):
         return list(z.values())
     return list(z) if isinstance(z, list | tuple) else [z]
+
+
+def _joined(found: list[Any]) -> Any:
+    """Values of several calls as those of one: tensors one after the other, in whatever holds them."""
+    if len(found) == 1:
+        return found[0]
+    first = found[0] if found else None
+    if isinstance(first, Tensor) and first.dim():
+        return torch.cat(found)
+    if isinstance(first, dict):
+        return {key: _joined([one[key] for one in found]) for key in first}
+    if isinstance(first, list | tuple):
+        return type(first)(_joined(list(values)) for values in zip(*found, strict=True))
+    return found
 
 
 def _leads_to(result: Tensor, targets: list[Tensor]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from drawgrad.estimators import Baseline, Exact, MovingAverage, NoBaseline, Nvil
 from tests.estimators.networks import MeanFeature
 from tests.estimators.orders import FarFromZero, assert_less_error
 from tests.estimators.problems import Problem
+from tests.estimators.score import ranks
 from tests.statistics import Underpowered, assert_mean
 
 PROBLEM = FarFromZero("neural", 3, 2)
@@ -368,3 +370,16 @@ def test_a_baseline_of_one_s_own() -> None:
     loss = Reinforce(Half())(lambda z: z, Bernoulli(logits=logits), seed=1)
     # From even odds the best baseline is 1/2: no variance is left.
     torch.testing.assert_close(torch.autograd.grad(loss.sum(), logits)[0], torch.full((3,), 0.25).double())
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no distributed package")
+def test_synchronized_baselines_count_all_processes_as_one(tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(ranks.run, args=(str(tmp_path),), nprocs=len(ranks.COSTS))
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    alone = ranks.states([cost for costs in ranks.COSTS for cost in costs], 3, synchronized=False)
+    assert len(alone) == 6
+    for name, value in alone.items():
+        torch.testing.assert_close(first[True][name], value)
+        assert torch.equal(first[True][name], second[True][name])
+    # Left to themselves they drift apart.
+    assert not torch.equal(first[False]["MovingAverage.costs.mean"], second[False]["MovingAverage.costs.mean"])

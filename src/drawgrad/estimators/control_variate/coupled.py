@@ -154,7 +154,8 @@ def relaxed_control(eta: Tensor, cost: Cost, y: Tensor, costs: Tensor) -> tuple[
 
     Where the cost is not finite the value is NaN, and the graphs see zeros.
     """
-    value, slope = cost.gradient(y) if is_transformed() else _SecondOrder.apply(y, cost)
+    side = cost.aside()
+    value, slope = side.gradient(y) if is_transformed() else _SecondOrder.apply(y, side)
     usable = value.isfinite() & sum_variables(slope, value).isfinite()
     flaw = torch.zeros_like(value).masked_fill(~usable, torch.nan)
     value = _over_lead(eta, "eta", costs, costs) * _finite(value) + flaw

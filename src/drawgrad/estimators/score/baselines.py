@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import distributed, nn
 
 from drawgrad._checks import check_flag
 from drawgrad._typing import Float, Tensor
@@ -64,6 +64,8 @@ class MovingAverage(Baseline):
 
     Args:
         decay: weight of a call relative to the one after it, from 0 (only the last call counts) to below 1.
+        synchronized: whether all processes of ``torch.distributed`` count as one, so that their states stay equal. Then
+            each of them has to make each call.
 
     Example:
         >>> import torch
@@ -78,9 +80,9 @@ class MovingAverage(Baseline):
         Williams. Simple statistical gradient-following algorithms for connectionist reinforcement learning. 1992.
     """
 
-    def __init__(self, decay: float = 0.9) -> None:
+    def __init__(self, decay: float = 0.9, synchronized: bool = False) -> None:
         super().__init__()
-        self.costs = _Moments(decay)
+        self.costs = _Moments(decay, synchronized)
 
     def __repr__(self) -> str:
         return f"MovingAverage(decay={self.costs.decay})"
@@ -119,6 +121,7 @@ class Nvil(Baseline):
             variables that share a cost: K for each categorical, 1 for each Bernoulli variable.
         decay: as in :class:`MovingAverage`.
         normalize: whether the signal is divided by max(1, sigma).
+        synchronized: as in :class:`MovingAverage`. The network's gradients are left to whoever averages all others.
 
     Example:
         >>> import torch
@@ -136,12 +139,14 @@ class Nvil(Baseline):
         Mnih, Gregor. Neural variational inference and learning in belief networks. ICML 2014.
     """
 
-    def __init__(self, network: nn.Module, decay: float = 0.9, normalize: bool = True) -> None:
+    def __init__(
+        self, network: nn.Module, decay: float = 0.9, normalize: bool = True, synchronized: bool = False
+    ) -> None:
         super().__init__()
         check_flag(normalize, "normalize")
         self.network = network
         self.normalize = normalize
-        self.residuals = _Moments(decay)
+        self.residuals = _Moments(decay, synchronized)
         self._inputs: Tensor | None = None
 
     def extra_repr(self) -> str:
@@ -205,8 +210,10 @@ class _Moments(nn.Module):
     mean: Tensor
     variance: Tensor
 
-    def __init__(self, decay: float) -> None:
+    def __init__(self, decay: float, synchronized: bool) -> None:
         super().__init__()
+        check_flag(synchronized, "synchronized")
+        self.synchronized = synchronized
         if not 0 <= decay < 1:
             raise ValueError(
                 f"decay must be at least 0 and below 1, but it is {decay!r}; 0.9 remembers about ten calls"
@@ -220,9 +227,10 @@ class _Moments(nn.Module):
         """Take a batch in, as far as it is finite; one without a finite number changes nothing."""
         values = values.to(self.mean)
         finite = values.isfinite()
-        count = finite.sum()
-        mean = torch.where(finite, values, 0.0).sum() / count
-        spread = torch.where(finite, values - mean, 0.0).square().sum() / count
+        total = self._all(torch.stack([torch.where(finite, values, 0.0).sum(), finite.sum()]))
+        count = total[1]
+        mean = total[0] / count
+        spread = self._all(torch.where(finite, values - mean, 0.0).square().sum()) / count
         # Deviations from the means: sums of squares would lose small variances of large numbers.
         weight = self.decay * self.weight + (1 - self.decay)
         share = (1 - self.decay) / weight
@@ -232,3 +240,9 @@ class _Moments(nn.Module):
         self.weight.copy_(torch.where(usable, weight, self.weight))
         self.mean.copy_(torch.where(usable, self.mean + share * step, self.mean))
         self.variance.copy_(torch.where(usable, variance, self.variance))
+
+    def _all(self, values: Tensor) -> Tensor:
+        """Sums over this process, or over all of them."""
+        if self.synchronized and distributed.is_available() and distributed.is_initialized():
+            distributed.all_reduce(values)
+        return values
