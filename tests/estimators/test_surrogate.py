@@ -17,7 +17,11 @@ from drawgrad.estimators import (
 )
 from drawgrad.variables import Binary, OneHot
 
-SURROGATES = [cls for cls in ESTIMATORS.values() if issubclass(cls, SurrogateEstimator)]
+SURROGATES = [
+    cls
+    for cls in ESTIMATORS.values()
+    if issubclass(cls, SurrogateEstimator) and cls().obstacle(OneHotCategorical(logits=torch.zeros(3))) is None
+]
 CLOSED = [cls for cls in SURROGATES if issubclass(cls, StraightThroughEstimator)]
 
 
