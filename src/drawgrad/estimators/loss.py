@@ -13,12 +13,24 @@ __all__ = ["first_order", "gradient_only", "score_loss", "scored", "spread", "su
 
 
 def sum_variables(values: Tensor, costs: Tensor) -> Tensor:
-    """Sum values ``(samples, *batch, ...)`` over all but the dimensions of ``costs``, ``(samples, *lead)``."""
+    """Sum values ``(samples, *batch, ...)`` over all but the dimensions of ``costs``, ``(samples, *lead)``.
+
+    Example:
+        >>> import torch
+        >>> sum_variables(torch.ones(4, 5, 3), torch.zeros(4, 5)).shape
+        torch.Size([4, 5])
+    """
     return values.flatten(costs.dim()).sum(-1) if values.dim() > costs.dim() else values
 
 
 def spread(values: Tensor, like: Tensor) -> Tensor:
-    """Values of shape ``(samples, *lead)`` with as many dimensions as ``like``, ``(samples, *batch, ...)``."""
+    """Values of shape ``(samples, *lead)`` with as many dimensions as ``like``, ``(samples, *batch, ...)``.
+
+    Example:
+        >>> import torch
+        >>> spread(torch.ones(4, 5), torch.zeros(4, 5, 3, 2)).shape
+        torch.Size([4, 5, 1, 1])
+    """
     return values.reshape(*values.shape, *[1] * (like.dim() - values.dim()))
 
 
@@ -46,6 +58,12 @@ def first_order(values: Tensor, costs: Tensor) -> Tensor:
 
     Raises:
         RuntimeError: in a second backward pass.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor(3.0, requires_grad=True)
+        >>> torch.autograd.grad(first_order(2 * x, x**2), x)[0]
+        tensor(2.)
     """
     return _FirstOrder.apply(values, costs)
 
@@ -59,6 +77,13 @@ def scored(costs: Tensor, score: Tensor) -> Tensor:
     Args:
         costs: f, any shape; a baseline is subtracted already, if there is one.
         score: log-probabilities of the samples, of the same shape.
+
+    Example:
+        >>> import torch
+        >>> score = torch.tensor(-0.7, requires_grad=True)
+        >>> (first,) = torch.autograd.grad(scored(torch.tensor(3.0), score), score, create_graph=True)
+        >>> first.item(), torch.autograd.grad(first, score)[0].item()
+        (3.0, 3.0)
 
     References:
         Foerster, Farquhar, Al-Shedivat, Rocktäschel, Xing, Whiteson. DiCE: the infinitely differentiable Monte Carlo
@@ -78,6 +103,14 @@ def score_loss(costs: Tensor, signal: Tensor, score: Tensor, weights: Tensor | N
 
     Returns:
         The loss, shape ``lead``. Its further derivatives are unbiased, as far as the first one is.
+
+    Example:
+        >>> import torch
+        >>> score = torch.tensor([-0.7, -0.7], requires_grad=True)
+        >>> costs = torch.tensor([1.0, 3.0])
+        >>> loss = score_loss(costs, costs - costs.mean(), score)
+        >>> loss.item(), torch.autograd.grad(loss, score)[0].tolist()
+        (2.0, [-0.5, 0.5])
     """
     # The signal's value with the derivatives of the costs: those of a baseline have mean zero.
     signal = signal.detach() + gradient_only(costs)
@@ -99,6 +132,13 @@ def with_gradient(costs: Tensor, gradient: Tensor, logits: Tensor) -> Tensor:
 
     Returns:
         Loss, shape ``lead``.
+
+    Example:
+        >>> import torch
+        >>> logits = torch.zeros(3, requires_grad=True)
+        >>> loss = with_gradient(torch.tensor([4.0]), torch.tensor([[0.1, 0.2, -0.3]]), logits)
+        >>> loss.item(), torch.autograd.grad(loss, logits)[0]
+        (4.0, tensor([ 0.1000,  0.2000, -0.3000]))
     """
     product = gradient.mean(0).to(logits.dtype) * logits
     # The value of the product may be NaN, where a logit is -inf and its gradient zero; only its gradient is used.

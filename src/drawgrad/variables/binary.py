@@ -23,6 +23,12 @@ class Binary(Relaxable):
     """Zeros and ones; the index is a bool, True for a one, and the logits are log-odds.
 
     Every formula is that of two classes with logits (l, 0).
+
+    Example:
+        >>> import torch
+        >>> variable = Binary(torch.zeros(2))
+        >>> variable.log_prob(torch.tensor([True, False])).exp()
+        tensor([0.5000, 0.5000])
     """
 
     words: ClassVar[str] = "Bernoulli"

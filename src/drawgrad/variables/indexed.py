@@ -19,7 +19,15 @@ __all__ = ["Indexed"]
 @register_variable(Categorical)
 @dataclass(frozen=True, eq=False)
 class Indexed(Countable):
-    """Numbers of K classes; the index is the sample itself, int64, which has no relaxation."""
+    """Numbers of K classes; the index is the sample itself, int64, which has no relaxation.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import Categorical
+        >>> from drawgrad.estimators import Exact
+        >>> Exact()(lambda z: z.float(), Categorical(logits=torch.zeros(3))).round(decimals=4)
+        tensor(1.)
+    """
 
     logits: Tensor
     words: ClassVar[str] = "Categorical"

@@ -28,6 +28,18 @@ class Joint(Scored):
     Attributes:
         each: the variables of the distributions.
         keys: their keys in a dict, or None for a list or tuple.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import Bernoulli, OneHotCategorical
+        >>> from drawgrad.variables import variables_of
+        >>> q = {"letter": OneHotCategorical(logits=torch.zeros(5, 3)), "bits": Bernoulli(logits=torch.zeros(5, 2))}
+        >>> variable = variables_of(q)
+        >>> variable.cost_shape, variable.batch_shape
+        (torch.Size([5]), torch.Size([5, 3]))
+        >>> index = variable.draw(torch.tensor(0))
+        >>> variable.sample_of(index)["bits"].shape
+        torch.Size([5, 2])
     """
 
     each: tuple[Variable, ...]

@@ -19,7 +19,17 @@ __all__ = ["OneHot"]
 @register_variable(OneHotCategorical)
 @dataclass(frozen=True, eq=False)
 class OneHot(Relaxable):
-    """One-hot vectors of K classes, the last dimension of the logits; the index is the number of the class."""
+    """One-hot vectors of K classes, the last dimension of the logits; the index is the number of the class.
+
+    Example:
+        >>> import torch
+        >>> variable = OneHot(torch.zeros(5, 3))
+        >>> variable.batch_shape, variable.states
+        (torch.Size([5]), 3)
+        >>> variable.sample_of(torch.tensor([0, 2]))
+        tensor([[1., 0., 0.],
+                [0., 0., 1.]])
+    """
 
     words: ClassVar[str] = "OneHotCategorical"
 

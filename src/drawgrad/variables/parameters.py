@@ -21,6 +21,13 @@ def exact_logits(q: Any, binary: bool = False) -> Tensor:
     Args:
         q: a distribution with ``logits`` and ``probs``.
         binary: whether the logits are log-odds.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import OneHotCategorical
+        >>> q = OneHotCategorical(probs=torch.tensor([0.5, 0.5, 0.0]))
+        >>> exact_logits(q)
+        tensor([-0.6931, -0.6931,    -inf])
     """
     logits = q.logits
     held = vars(getattr(q, "_categorical", q))

@@ -94,7 +94,15 @@ def _joint(each: list[Variable], keys: tuple[Any, ...] | None, q: Any) -> Variab
 
 
 def described(capability: type[Variable]) -> str:
-    """What kinds of q have a capability, in words: by their names as far as they are known."""
+    """What kinds of q have a capability, in words: by their names as far as they are known.
+
+    Example:
+        >>> from drawgrad.variables import Relaxable, Scored
+        >>> described(Relaxable)
+        'Bernoulli or OneHotCategorical'
+        >>> described(Scored)
+        'any distribution with log_prob'
+    """
     if capability in (Variable, Opaque) or not (known := [k for k in _KINDS.values() if issubclass(k, capability)]):
         return capability.words
     if issubclass(OpaqueScored, capability):

@@ -28,7 +28,8 @@ class Reinforce(StatefulEstimator):
 
     Estimates: the value at the samples D; the gradient above.
     Requires: a ``q`` with ``log_prob`` (discrete or not), one evaluation a sample, no gradient of the cost.
-    Bias: none; with :class:`Nvil`, which divides the signal by max(1, sigma), none up to that factor.
+    Bias: none, in derivatives of any order; with :class:`Nvil`, which divides the signal by max(1, sigma), none in the
+    first one up to that factor.
 
     Args:
         baseline: :class:`NoBaseline` (the default), :class:`MovingAverage`, :class:`Nvil`, or one of your own. Its
