@@ -121,6 +121,20 @@ class TestSize:
         torch.testing.assert_close(loss.detach(), z.sum(-1).mean())
         torch.testing.assert_close(found, 0.5 * difference * (z[0] - z[1]))
 
+    def test_a_centre_of_states_of_tiny_probability(self) -> None:
+        """The signal is the cost less that of the mode, also where the mode's probability rounds to zero."""
+        logits = torch.full((1100,), 0.01, dtype=torch.float64, requires_grad=True)
+        seen = []
+
+        def cost(z: Tensor) -> Tensor:
+            seen.append(z)
+            return z.sum(-1)
+
+        loss = RaoBlackwellScore(top=1, centred=True)(cost, Bernoulli(logits=logits), seed=1)
+        (found,) = torch.autograd.grad(loss, logits)
+        other = seen[1][0]
+        torch.testing.assert_close(found, (other.sum() - 1100) * (other - logits.detach().sigmoid()))
+
     @pytest.mark.parametrize("lead", [20.0, 37.0, 60.0, 300.0])
     def test_what_the_most_probable_state_leaves_over(self, lead: float) -> None:
         """Of logits (37, 0, 0) 1.7e-16 is left, less than the distance of 1 from the next number."""

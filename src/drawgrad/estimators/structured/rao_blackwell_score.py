@@ -94,7 +94,7 @@ class RaoBlackwellScore(SampleEstimator):
         score = sum_variables(variable.expand(len(number)).log_prob(variable.state(number)), costs)
         signal = costs.detach()
         if self.centred:
-            inside = weights[:top]
-            known = torch.where(inside == 0, 0.0, inside * signal[:top])
-            signal = signal - known.sum(0) / inside.sum(0)
+            # Relative to each other, the probabilities of the most probable states do not vanish.
+            inside = space.by_cost(space.log_prob(chosen[:, :top]).softmax(1)).to(costs.dtype)
+            signal = signal - torch.where(inside == 0, 0.0, inside * signal[:top]).sum(0)
         return score_loss(costs, signal, score, weights)
