@@ -123,6 +123,8 @@ class TestComparisonOfARandomCost:
         report = compare([LeaveOneOut()], lambda z: z**2 * torch.rand(()), q, draws=100)
         assert report.random_cost
         assert report.reference == "the mean of 400 gradients of LeaveOneOut(samples=16)"
+        assert "\nThe cost is random: " in report.note()
+        assert "random" not in compare([LeaveOneOut()], lambda z: z**2, q, draws=20).note()
 
     def test_is_drawn_where_enumerations_would_take_too_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("drawgrad.diagnostics.comparison.reference.MOST_COSTS", 100)

@@ -80,6 +80,8 @@ class Report:
             f"Bias: none = none seen; in brackets a limit, of {CONFIDENCE:.0%} confidence, at most "
             f"{self.resolution:.0%} of that length;\n? = it may be larger, draw more."
         )
+        if self.random_cost:
+            said += "\nThe cost is random: it differs when computed again, and all variances hold its noise."
         if "too coarse" in verdicts:
             said += "\nToo coarse: rounding alone may be more; use a wider dtype, or take an offset from the cost."
         if others:
