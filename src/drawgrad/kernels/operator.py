@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from drawgrad.kernels.reference import compute_dtype
+from drawgrad.kernels.sharded import is_sharded, run_on_parts
 from drawgrad.kernels.state import below_autograd, is_bare, is_transformed, wants_derivative, wants_torch_operations
 
 __all__ = ["TWINS", "Operator", "seed_tensor", "tau_tensor"]
@@ -91,6 +92,8 @@ class Operator:
         args = self._with_tensors(args)
         if wants_torch_operations():
             return self._in_torch_operations(*args)
+        if is_sharded(*args):
+            return run_on_parts(self, args, like=self._like, tau=self._tau, seed=self._seed)
         if self._function is not None and is_transformed():
             return self._function.apply(*args)
         return self._dispatched(*args)

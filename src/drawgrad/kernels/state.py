@@ -17,6 +17,7 @@ __all__ = [
     "TorchDispatchMode",
     "below_autograd",
     "carries_tangents",
+    "first_index",
     "is_bare",
     "is_transformed",
     "wants_derivative",
@@ -77,3 +78,10 @@ def below_autograd(operator: Any, keyset: Any, arguments: tuple[Any, ...]) -> Te
     with torch._C._AutoDispatchBelowAutograd():
         result: Tensor = operator.redispatch(keyset & torch._C._after_autograd_keyset, *arguments)
         return result
+
+
+def first_index(shape: Any, mesh: Any, placements: Any) -> int:
+    """Where the part of a DTensor's first dimension begins that this device holds."""
+    from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+
+    return int(compute_local_shape_and_global_offset(shape, mesh, placements)[1][0])
