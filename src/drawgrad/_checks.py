@@ -31,6 +31,8 @@ __all__ = [
 
 def check_temperature(tau: float | Tensor, cure: str, name: str = "tau", dtype: torch.dtype = torch.float64) -> None:
     """Refuse a temperature that is not a positive finite number of ``dtype``; tensors are taken as they are."""
+    if type(tau) is float and 1e-30 < tau < 1e30:
+        return  # A number of every dtype that is computed in, without a look at its limits.
     if isinstance(tau, Tensor):
         if not tau.is_floating_point():
             raise TypeError(f"{name} must be a floating-point tensor, but its dtype is {tau.dtype}; convert it first")
@@ -92,6 +94,8 @@ def check_flag(value: bool, name: str) -> None:
 
 def as_flag(value: object, name: str) -> bool:
     """True or False, also as the 1 or 0 that torch's own functions take; anything else is refused."""
+    if value is True or value is False:
+        return value
     if isinstance(value, Integral) and value in (0, 1):
         return bool(value)
     check_flag(value, name)  # type: ignore[arg-type]
@@ -131,7 +135,7 @@ def check_dim(dim: int, tensor: Tensor, name: str) -> None:
     """Refuse a tensor without dimensions, and a dimension that it does not have."""
     if tensor.dim() == 0:
         raise ValueError(f"{name} must have a dimension of classes, but they are 0-dim; give them shape (classes,)")
-    if isinstance(dim, bool) or not isinstance(dim, Integral):
+    if type(dim) is not int and (isinstance(dim, bool) or not isinstance(dim, Integral)):
         raise TypeError(f"dim must be an int, but it is {dim!r} ({type(dim).__name__}); -1 is the last dimension")
     if not -tensor.dim() <= dim < tensor.dim():
         raise IndexError(

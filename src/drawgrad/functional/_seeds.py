@@ -67,4 +67,4 @@ def as_seed(seed: int | Tensor, device: torch.device, name: str) -> int | Tensor
 
 
 def _at_hand(seed: Tensor) -> int | Tensor:
-    return int(seed) if seed.device.type == "cpu" and is_bare(seed) else seed
+    return seed.item() if seed.is_cpu and is_bare(seed) else seed  # type: ignore[return-value]

@@ -57,6 +57,7 @@ class Operator:
         torch.library.register_fake(f"drawgrad::{self.name}", fake, lib=LIBRARY)
         torch.library.register_vmap(f"drawgrad::{self.name}", self._map, lib=LIBRARY)
         self._dispatched = getattr(torch.ops.drawgrad, self.name).default
+        self._node: Any = None
         self._function: Any = None
 
     def differentiate(
@@ -74,12 +75,18 @@ class Operator:
             jvp: ``jvp(ctx, *tangents)``, the tangent of the output.
             in_torch_operations: the reference with the same derivative by torch's own rules, if it has another one.
         """
-        rules: list[tuple[str, Callable[..., Any]]] = [
-            *(("forward", self.__call__), ("setup_context", keep), ("backward", backward)),
-            *(("jvp", jvp), ("vmap", self._map)),
-        ]
-        members = {rule: staticmethod(function) for rule, function in rules}
-        self._function = type(self.name, (torch.autograd.Function,), members)
+
+        def forward(ctx: Any, *args: Any) -> Tensor:
+            output = self._run(*args)
+            keep(ctx, args, output)
+            return output
+
+        both: dict[str, Callable[..., Any]] = {"backward": backward, "jvp": jvp}
+        self._node = _function(self.name, {"forward": forward, **both})
+        # What torch.func takes. In eager code it is the slower one: torch looks at its signature at each call.
+        self._function = _function(
+            self.name, {"forward": self.__call__, "setup_context": keep, "vmap": self._map, **both}
+        )
         self._in_torch_operations = in_torch_operations or self._reference
         LIBRARY.impl(self.name, self._with_derivative, "Autograd", with_keyset=True)
 
@@ -87,7 +94,7 @@ class Operator:
         """Call the operation, differentiably in eager code, in compiled code and under torch.func alike."""
         if is_bare(*args) and _device_of(args) in TWINS:
             if self._function is not None and wants_derivative(*args):
-                return self._function.apply(*args)  # Calls this again, where no derivative is wanted.
+                return self._node.apply(*args)
             return self._run(*args)
         args = self._with_tensors(args)
         if wants_torch_operations():
@@ -101,7 +108,7 @@ class Operator:
     def _with_derivative(self, keyset: Any, *args: Any) -> Tensor:
         """What the dispatcher calls; ``torch.library.register_autograd`` would take twice the time of a small call."""
         if wants_derivative(*args):
-            return self._function.apply(*args)
+            return self._function.apply(*args)  # Comes here again, where no derivative is wanted.
         return below_autograd(self._dispatched, keyset, args)
 
     def _run(self, *args: Any) -> Tensor:
@@ -149,6 +156,10 @@ class Operator:
         return (output.unflatten(0, (info.batch_size, *groups)) if groups else output), 0
 
 
+def _function(name: str, rules: dict[str, Callable[..., Any]]) -> Any:
+    return type(name, (torch.autograd.Function,), {rule: staticmethod(function) for rule, function in rules.items()})
+
+
 def tau_tensor(tau: Tensor | float, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The temperature of tensors of ``dtype`` as a tensor, in the dtype of their computation."""
     if isinstance(tau, Tensor):
@@ -167,7 +178,8 @@ def seed_tensor(seed: Tensor | int, device: torch.device | str) -> Tensor:
 
 def _device_of(args: tuple[Any, ...]) -> str:
     # Every operator begins with a tensor, or with a seed; one that is no tensor belongs to the CPU.
-    return args[0].device.type if isinstance(args[0], Tensor) else "cpu"
+    first = args[0]
+    return first.device.type if isinstance(first, Tensor) and not first.is_cpu else "cpu"
 
 
 def _in_front(tensor: Tensor, dim: int | None, size: int) -> Tensor:

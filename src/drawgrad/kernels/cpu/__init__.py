@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from drawgrad.kernels.cpu import narrow, wide
-from drawgrad.kernels.cpu.memory import empty
+from drawgrad.kernels.cpu.memory import empty, empty_like
 from drawgrad.kernels.cpu.pool import for_each_block
 from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM
 
@@ -50,7 +50,7 @@ def gumbel_softmax(
     logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int, hard: bool
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_softmax`."""
-    sample = empty(logits.shape, torch.float32)
+    sample = empty_like(logits)
     table, out = _table(logits), _table(sample)
     draw = _draw(seed, table, row_offset, class_offset)
     if hard:
@@ -58,18 +58,18 @@ def gumbel_softmax(
         for_each_block(_layout(table).gumbel_one_hot, table.shape, (table, index, out, *draw))
     else:
         for_each_block(_layout(table).gumbel_softmax, table.shape, (table, out, _each(tau, logits), *draw))
-    return sample.to(logits.dtype)
+    return _narrowed(sample, logits)
 
 
 def gumbel_softmax_vjp(
     grad: Tensor, logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_softmax_vjp`."""
-    out = empty(logits.shape, torch.float32)
+    out = empty_like(logits)
     tables = (_table(grad), _table(logits), _table(out), _each(tau, logits))
     draw = _draw(seed, tables[1], row_offset, class_offset)
     for_each_block(_layout(tables[1]).gumbel_softmax_vjp, tables[1].shape, (*tables, *draw))
-    return out.to(logits.dtype)
+    return _narrowed(out, logits)
 
 
 def gumbel_max(logits: Tensor, seed: Seed, row_offset: int, class_offset: int) -> Tensor:
@@ -85,22 +85,22 @@ def binary_concrete(
     logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int, hard: bool
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.binary_concrete`."""
-    sample = empty(logits.shape, torch.float32)
+    sample = empty_like(logits)
     tables = (_table(logits), _table(sample), _each(tau, logits))
     draw = _draw(seed, tables[0], row_offset, class_offset)
     for_each_block(wide.binary_concrete, tables[0].shape, (*tables, *draw, hard))
-    return sample.to(logits.dtype)
+    return _narrowed(sample, logits)
 
 
 def binary_concrete_vjp(
     grad: Tensor, logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.binary_concrete_vjp`."""
-    out = empty(logits.shape, torch.float32)
+    out = empty_like(logits)
     tables = (_table(grad), _table(logits), _table(out), _each(tau, logits))
     draw = _draw(seed, tables[1], row_offset, class_offset)
     for_each_block(wide.binary_concrete_vjp, tables[1].shape, (*tables, *draw))
-    return out.to(logits.dtype)
+    return _narrowed(out, logits)
 
 
 def softmax_vjp(grad: Tensor, sample: Tensor, tau: Temperature) -> Tensor:
@@ -114,10 +114,14 @@ def sigmoid_vjp(grad: Tensor, sample: Tensor, tau: Temperature) -> Tensor:
 
 
 def _from_sample(kernel: Callable[..., None], grad: Tensor, sample: Tensor, tau: Temperature) -> Tensor:
-    out = empty(sample.shape, torch.float32)
+    out = empty_like(sample)
     tables = (_table(grad), _table(sample), _table(out))
     for_each_block(kernel, tables[1].shape, (*tables, _each(tau, sample)))
-    return out.to(sample.dtype)
+    return _narrowed(out, sample)
+
+
+def _narrowed(result: Tensor, like: Tensor) -> Tensor:
+    return result if like.dtype is torch.float32 else result.to(like.dtype)
 
 
 def _layout(table: Any) -> Any:
@@ -126,7 +130,7 @@ def _layout(table: Any) -> Any:
 
 def _table(tensor: Tensor) -> Any:
     """All rows as one float32 array of two dimensions; no copy of a contiguous float32 tensor."""
-    if tensor.dtype != torch.float32 or not tensor.is_contiguous():
+    if tensor.dtype is not torch.float32 or not tensor.is_contiguous():
         tensor = tensor.detach().to(torch.float32).contiguous()
     array = tensor.numpy(force=True)
     return array if array.ndim == 2 else array.reshape(_rows(array.shape), array.shape[-1] if array.ndim else 1)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["empty"]
+__all__ = ["empty", "empty_like"]
 
 WORTH_HUGE_PAGES = 1 << 23
 """Bytes from which an allocation is fresh memory of the kernel's, mapped page by page as it is touched."""
@@ -21,8 +21,18 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
 
     Mapping 32 MiB in pages of 4 KiB takes longer than drawing eight million samples into them.
     """
-    tensor = torch.empty(shape, dtype=dtype)
-    size = tensor.numel() * tensor.element_size()
+    return _with_huge_pages(torch.empty(shape, dtype=dtype))
+
+
+def empty_like(tensor: Tensor) -> Tensor:
+    """A contiguous float32 tensor of the shape of another, like :func:`empty`."""
+    if tensor.dtype is torch.float32 and tensor.is_contiguous():
+        return _with_huge_pages(torch.empty_like(tensor))  # In a third of the time of a small call.
+    return empty(tensor.shape, torch.float32)
+
+
+def _with_huge_pages(tensor: Tensor) -> Tensor:
+    size = tensor.nbytes
     if size >= WORTH_HUGE_PAGES and (advise := _madvise()) is not None:
         start = -(-tensor.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
         stop = (tensor.data_ptr() + size) // mmap.PAGESIZE * mmap.PAGESIZE
