@@ -13,6 +13,7 @@ from drawgrad._checks import check_count
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.diagnostics import Estimate
 from drawgrad.studies.drawing import INK, sign
+from drawgrad.studies.runs import loop
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -113,11 +114,7 @@ def descend(
     check_count(every, "every", minimum=1)
     optimizer = torch.optim.Adam(parameters, lr=lr, fused=True)
     looks, found = [0], [look()]
-    for step in range(1, steps + 1):
-        losses = loss()
-        optimizer.zero_grad()
-        losses.sum().backward()
-        optimizer.step()
+    for step in loop.descend(lambda step: loss(), optimizer, range(steps)):
         if step % every == 0 or step == steps:
             looks.append(step)
             found.append(look())
