@@ -64,6 +64,21 @@ def test_without_a_folder_it_makes_one(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.strip().endswith(f"Figure: {Path('runs') / folder.name / 'figure.png'}")
 
 
+def test_starts_in_one_second_have_folders_of_their_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(time, "strftime", lambda form: "20170424-120000")
+    for _ in range(2):
+        assert main(["train", *TINY, "--epochs", "1"]) == 0
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert names == ["digits-categorical-20170424-120000", "digits-categorical-20170424-120000-2"]
+    # A start that comes to nothing leaves none.
+    one_line(["--device", "meta"], capsys)
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+    shutil.rmtree(tmp_path / "runs")
+    (tmp_path / "runs").write_text("a file")
+    assert one_line([], capsys, code=1).startswith("runs/digits-categorical-20170424-120000: not a directory")
+
+
 def test_threads_are_set_while_it_trains_only(tmp_path, monkeypatch):
     from drawgrad.studies.tasks.autoencoder import training
 

@@ -8,7 +8,7 @@ import shlex
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,12 @@ def train(*, out: str | None, resume: bool, **settings: Any) -> None:
             if out is not None and not out.strip():
                 raise UserError("train", "--out is empty; name a folder, or leave it out for a new one in runs/")
             folder = RunFolder(_new_folder(config) if out is None else Path(out))
-            _run(config, folder, resume, set(given))
+            try:
+                _run(config, folder, resume, set(given))
+            finally:
+                if out is None:
+                    with suppress(OSError):  # Unless it is empty, it stays.
+                        os.removedirs(folder.root)
         except SettingError as error:
             name = f"{option_name(error.setting)} " if error.setting else ""
             raise UserError("train", name + error.message) from error
@@ -86,9 +91,18 @@ def train(*, out: str | None, resume: bool, **settings: Any) -> None:
 
 
 def _new_folder(config: AutoencoderConfig) -> Path:
+    """Make a folder with a name that no other start has, not even one in the same second."""
     name = f"{config.data.data}-{config.model.latent}-{time.strftime('%Y%m%d-%H%M%S')}"
-    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-    return next(path for path in map(Path("runs").joinpath, names) if not path.exists())
+    for ending in itertools.chain([""], (f"-{number}" for number in itertools.count(2))):
+        path = Path("runs") / (name + ending)
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            if not path.exists():  # It is the folder of the folders that is something else.
+                raise
+        else:
+            return path
+    raise AssertionError(name)
 
 
 def _cure(folder: RunFolder | None, when: str = "") -> str:
