@@ -12,6 +12,7 @@ from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, configu
 from drawgrad.studies.tasks.autoencoder.gradient import fitting, idle_settings, make_estimator
 from drawgrad.studies.tasks.autoencoder.objective import VAETask
 from drawgrad.studies.tasks.autoencoder.training import build_model
+from drawgrad.variables import OneHot
 from tests.statistics import assert_mean
 from tests.studies.tasks.autoencoder.small import small_images
 
@@ -31,7 +32,10 @@ def task_of(name: str | None, latent: str = "categorical", **settings) -> VAETas
 
 class TestFitting:
     def test_is_what_takes_the_code(self):
-        assert set(fitting(config_of(None))) == set(ESTIMATORS) - BINARY_ONLY - {"Pathwise"}
+        categorical = set(fitting(config_of(None)))
+        assert categorical == {name for name, cls in ESTIMATORS.items() if issubclass(OneHot, cls.takes)} - {"Pathwise"}
+        assert categorical >= {"Arsm", "CategoricalDisArm", "Exact", "GumbelSoftmax", "ReinMax", "Vimco"}
+        assert not categorical & (BINARY_ONLY | {"Pathwise"})
         assert set(fitting(config_of(None, "gaussian"))) == CONTINUOUS
         binary = set(fitting(config_of(None, "bernoulli")))
         assert binary >= BINARY_ONLY | {"ReinMax", "Exact"}
