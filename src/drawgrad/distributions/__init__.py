@@ -40,9 +40,11 @@ from drawgrad.distributions import kl  # noqa: F401  registers the divergences w
 from drawgrad.distributions.hard_concrete import HardConcrete
 from drawgrad.distributions.k_subset import KSubset
 from drawgrad.distributions.logistic import Logistic
+from drawgrad.distributions.mixture_of_normals import MixtureOfNormals
 from drawgrad.distributions.plackett_luce import PlackettLuce
 from drawgrad.distributions.relaxed_bernoulli import LogitRelaxedBernoulli, RelaxedBernoulli
 from drawgrad.distributions.relaxed_categorical import ExpRelaxedCategorical, RelaxedOneHotCategorical
+from drawgrad.distributions.relaxed_multinomial import RelaxedMultinomial
 from drawgrad.distributions.straight_through import (
     RelaxedBernoulliStraightThrough,
     RelaxedOneHotCategoricalStraightThrough,
@@ -54,9 +56,11 @@ __all__ = [
     "KSubset",
     "Logistic",
     "LogitRelaxedBernoulli",
+    "MixtureOfNormals",
     "PlackettLuce",
     "RelaxedBernoulli",
     "RelaxedBernoulliStraightThrough",
+    "RelaxedMultinomial",
     "RelaxedOneHotCategorical",
     "RelaxedOneHotCategoricalStraightThrough",
 ]

@@ -7,6 +7,7 @@ from drawgrad.functional.binary import binary_concrete
 from drawgrad.functional.categorical import gumbel_max, gumbel_softmax
 from drawgrad.functional.conditional import conditional_gumbel, conditional_logistic
 from drawgrad.functional.divergence import bernoulli_kl, categorical_kl
+from drawgrad.functional.implicit import implicit_sample
 from drawgrad.functional.linear import gumbel_max_linear, gumbel_max_linear_shard, winner_of_shards
 from drawgrad.functional.lookup import gumbel_lookup
 from drawgrad.functional.noise import gumbel_noise, logistic_noise
@@ -39,6 +40,7 @@ __all__ = [
     "gumbel_sinkhorn",
     "gumbel_softmax",
     "gumbel_top_k",
+    "implicit_sample",
     "log_esp",
     "logistic_noise",
     "perturb_and_map",
