@@ -220,3 +220,23 @@ class TestMistakes:
     def test_generator_and_seed(self) -> None:
         with pytest.raises(ValueError, match="generator and seed"):
             gumbel_softmax(torch.zeros(3), seed=1, generator=torch.Generator())
+
+
+@pytest.mark.parametrize("classes", [3, 100])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_plus_infinity_is_as_little_a_logit_as_nan(classes: int, dtype: torch.dtype) -> None:
+    logits = torch.zeros(4, classes, dtype=dtype)
+    logits[0, 2] = torch.inf
+    logits[1, :2] = torch.inf
+    logits[2, 1] = torch.nan
+    logits[0, 0] = -torch.inf
+    logits.requires_grad_()
+    failed = [True, True, True, False]
+    for hard in (False, True):
+        for tau in (0.5, torch.full((classes,), 0.5)):
+            sample = gumbel_softmax(logits, tau, hard, seed=1)
+            assert sample.isnan().all(-1).tolist() == failed
+            assert sample.isnan().any(-1).tolist() == failed
+            (gradient,) = torch.autograd.grad(sample, logits, torch.ones_like(sample))
+            assert gradient.isnan().any(-1).tolist() == failed
+    assert gumbel_max(logits, seed=1)[:3].tolist() == [2, 0, 1]

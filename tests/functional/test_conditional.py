@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -140,3 +142,35 @@ class TestLogistic:
     def test_a_sign_of_another_shape_is_refused(self) -> None:
         with pytest.raises(ValueError, match=r"\(4,\), but its shape is \(3,\)"):
             conditional_logistic(torch.zeros(4), torch.zeros(3, dtype=torch.bool))
+
+
+class TestImpossibleWinners:
+    def test_have_no_conditional_distribution(self) -> None:
+        logits = torch.tensor([[0.0, -torch.inf, 1.0], [0.0, 1.0, 2.0]], requires_grad=True)
+        perturbed = conditional_gumbel(logits, torch.tensor([1, 1]), seed=0)
+        assert bool(perturbed[0].isnan().all())
+        assert perturbed[1].argmax() == 1
+        assert bool(perturbed[1].isfinite().all())
+
+    def test_of_rows_without_an_allowed_class_are_none(self) -> None:
+        logits = torch.full((2, 3), -torch.inf)
+        logits[1] = 0.0
+        index = gumbel_max(logits, seed=1)
+        assert index[0] == -1
+        perturbed = conditional_gumbel(logits, index, seed=2)
+        assert bool((perturbed[0] == -torch.inf).all())
+        assert perturbed[1].argmax() == index[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: conditional_gumbel(torch.zeros(3), [1]), "index must be a tensor, but it is of type list"),
+        (lambda: conditional_gumbel(torch.zeros(2, 3), torch.zeros(2)), "index must be of an integer dtype"),
+        (lambda: conditional_logistic(torch.zeros(3), torch.zeros(3)), "positive must be a boolean tensor"),
+        (lambda: conditional_logistic(torch.zeros(3), [True]), "positive must be a boolean tensor, but it is list"),
+    ],
+)
+def test_wrong_types_are_told_in_words(call: Callable[[], Tensor], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        call()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -267,3 +268,33 @@ def test_the_cases_of_shards_are_what_they_say() -> None:
 def test_without_a_process_group_there_is_no_winner() -> None:
     with pytest.raises((RuntimeError, ValueError), match="process group"):
         winner_of_shards(torch.zeros(2), torch.zeros(2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("dtypes", [(torch.bfloat16, torch.float32), (torch.float32, torch.float32)])
+def test_under_autocast_it_takes_what_a_linear_layer_takes(dtypes: tuple[torch.dtype, torch.dtype]) -> None:
+    hidden, weight, bias = _layer((5,), 4, 50)
+    narrow = [tensor.to(torch.bfloat16) for tensor in (hidden, weight, bias)]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = gumbel_max_linear(hidden.to(dtypes[0]), weight.to(dtypes[1]), bias, seed=SEED)
+    assert torch.equal(found, gumbel_max_linear(*narrow, seed=SEED))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: gumbel_max_linear([0.0], torch.zeros(3, 1)), TypeError, "hidden must be a tensor"),
+        (lambda: gumbel_max_linear(torch.zeros(1), [[0.0]]), TypeError, "weight must be a tensor"),
+        (lambda: gumbel_max_linear(torch.zeros(1), torch.zeros(3, 1), [0.0]), TypeError, "bias must be a tensor"),
+        (lambda: winner_of_shards(torch.zeros(2), torch.zeros(3).long()), ValueError, "score and index must have one"),
+        (lambda: winner_of_shards(torch.zeros(2), torch.zeros(2)), TypeError, "index must be of an integer dtype"),
+    ],
+)
+def test_wrong_types_are_told_in_words(call: Callable[[], Tensor], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_of_no_features_only_the_bias_decides() -> None:
+    bias = torch.tensor([0.0, 1.0, -torch.inf])
+    index = gumbel_max_linear(torch.zeros(0), torch.zeros(3, 0), bias, seed=SEED)
+    assert torch.equal(index, gumbel_max(bias, seed=SEED))

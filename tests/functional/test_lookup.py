@@ -233,3 +233,28 @@ def test_mistakes_are_named(changed: dict[str, Any], error: type[Exception], sai
     arguments = {"logits": torch.zeros(5, 3), "codebook": torch.zeros(3, 2), **changed}
     with pytest.raises(error, match=said):
         gumbel_lookup(**arguments)
+
+
+@pytest.mark.parametrize("offset", [0.0, -1e6, 3e38])
+def test_temperature_has_its_gradient_at_any_offset_and_beside_a_masked_class(offset: float) -> None:
+    logits = torch.tensor([[0.3, -0.2, 0.1, 0.0]]) + offset
+    mask = torch.tensor([True, True, False, True])
+    codebook, grad = torch.tensor([[1.0, 2.0], [-1.0, 0.5], [3.0, 1.0], [0.2, -2.0]]), torch.tensor([[1.0, -2.0]])
+    tau = torch.tensor(0.7, requires_grad=True)
+    (found,) = torch.autograd.grad(gumbel_lookup(logits, codebook, tau, mask=mask, seed=SEED), tau, grad)
+
+    noise = gumbel_noise((1, 4), seed=SEED)
+    scores = torch.where(mask, logits + noise, -torch.inf).double()
+    shifted = scores - scores.amax(-1, keepdim=True)
+    wide = tau.detach().double().requires_grad_()
+    y = (shifted[..., mask] / wide).softmax(-1)
+    (expected,) = torch.autograd.grad(y @ codebook[mask].double(), wide, grad.double())
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_plus_infinity_is_as_little_a_logit_as_nan() -> None:
+    logits = torch.tensor([[0.0, torch.inf], [0.0, torch.nan], [0.0, 1.0]], requires_grad=True)
+    chosen = gumbel_lookup(logits, torch.eye(2), seed=SEED)
+    assert chosen.isnan().all(-1).tolist() == [True, True, False]
+    (gradient,) = torch.autograd.grad(chosen, logits, torch.ones(3, 2))
+    assert gradient.isnan().all(-1).tolist() == [True, True, False]

@@ -30,3 +30,8 @@ def test_to_the_last_bit(dtype: torch.dtype) -> None:
 def test_shapes_must_agree() -> None:
     with pytest.raises((ValueError, TypeError), match="shape"):
         straight_through(torch.zeros(3), torch.zeros(2, 3))
+
+
+def test_what_is_no_tensor_is_refused() -> None:
+    with pytest.raises(TypeError, match="soft must be a tensor, but it is of type list"):
+        straight_through(torch.zeros(1), [0.0])

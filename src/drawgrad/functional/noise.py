@@ -32,7 +32,8 @@ def gumbel_noise(
 
     The last dimension counts classes, all others together count rows, and a number depends on nothing but
     ``(seed; row, class)``: any part of a tensor can be drawn on its own with ``row_offset`` and ``class_offset``. The
-    numbers lie in [-3.13, 22.87]: 32 random bits resolve both tails, and none is infinite.
+    numbers lie in [-3.13, 22.87]: 32 random bits resolve both tails, and none is infinite. There they end as well: an
+    event of a probability below about 2^-32 in one draw comes too seldom or never.
 
     Args:
         shape: shape of the result; ``()`` is one number.
