@@ -195,6 +195,15 @@ class TestRandomness:
         assert q.rsample().requires_grad
         assert not q.sample().requires_grad
 
+    def test_samples_are_tensors_of_their_own(self, name: str) -> None:
+        """Not views, which refuse to be detached or changed in place; and in one piece."""
+        q = self.q(name)
+        for sample in (q.sample(), q.sample((3,)), q.expand((2, *q.batch_shape)).sample()):
+            changed = sample.clone().mul_(2)
+            sample.detach_().mul_(2)
+            assert torch.equal(sample, changed)
+            assert sample.view(-1).shape == (sample.numel(),)
+
     def test_copies_are_equal(self, name: str) -> None:
         q = self.q(name)  # Not used before it is copied: torch cannot copy a converted parameter with a gradient.
         saved = io.BytesIO()
