@@ -33,8 +33,8 @@ from tests.statistics import ALPHA
 
 UNBIASED = (LeaveOneOut(), Reinforce(), MuProp(), CategoricalDisArm(), Rebar(tau=0.1))
 BIASED = (StraightThrough(), GumbelSoftmax(tau=1.0))
-REPETITIONS = {2: 200, 5: 200, 50: 80, 1000: 20}
-"""For each number of draws: together 10 000 verdicts, so that an alarm in 300 is noticed."""
+REPETITIONS = {2: 80, 5: 80, 50: 80, 1000: 10}
+"""For each number of draws: together 5 000 verdicts, so that an alarm in 300 is noticed."""
 
 
 def cost(z: Tensor) -> Tensor:
