@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,14 @@ def test_a_damaged_line_costs_only_itself(damage, paths):
         write(paths, 5, 7)
     assert [line["step"] for line in read_metrics(paths[0])] == [1, 3, 4, 5, 6, 7]
     assert [step for step, _ in scalars(paths[1])["train/elbo"]] == [1, 3, 4, 5, 6, 7]
+
+
+def test_a_lost_record_is_told_and_an_empty_one_is_none(paths):
+    with pytest.warns(RuntimeWarning, match=f"^{paths[0]} is lost: the record begins at step 3"):
+        Journal(*paths, 3).close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Journal(*paths, 3).close()
 
 
 def test_other_files_beside_the_events_stay(paths):

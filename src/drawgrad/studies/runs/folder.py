@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -108,8 +108,9 @@ class RunFolder:
         finally:
             if handle is not None:
                 os.close(handle)
-            if made and not any(self.root.iterdir()):
-                self.root.rmdir()
+            if made:
+                with suppress(OSError):  # Unless it is empty, it stays.
+                    self.root.rmdir()
 
     def begin(self, config: object) -> None:
         """Start a run here, in place of one that failed or that has not saved a step yet.

@@ -34,7 +34,7 @@ class Journal:
 
     def __init__(self, metrics: Path, events: Path, step: int) -> None:
         kept = [line for line in read_metrics(metrics) if line["step"] <= step]
-        if step and not kept:
+        if step and not metrics.exists():
             warnings.warn(f"{metrics} is lost: the record begins at step {step}", RuntimeWarning, stacklevel=2)
         write_atomically(metrics, "".join(json.dumps(line) + "\n" for line in kept))
         self._events = _Events(events)
