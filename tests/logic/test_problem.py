@@ -121,6 +121,29 @@ class TestDomains:
         assert torch.equal(dense, torch.where(where[..., None], probs, 1.0) * possible)
         assert torch.equal(problem.domains(probs[where], where=where).elements, dense)
 
+    def test_beliefs_and_marks_of_different_batches(self) -> None:
+        problem = Problem(3, 4, [])
+        probs = torch.rand(5, 3, 4, generator=torch.Generator().manual_seed(0))
+        mark = torch.tensor([True, False, True])
+        found = problem.domains(probs, where=mark).elements
+        assert torch.equal(found, torch.where(mark[:, None], probs, 1.0))
+
+    def test_as_many_rows_as_variables_are_rows_all_the_same(self) -> None:
+        problem = Problem(3, 4, [])
+        where = torch.tensor([[True, False, True], [False, True, False]])
+        rows = torch.rand(3, 4, generator=torch.Generator().manual_seed(0))
+        found = problem.domains(rows, where=where).elements
+        assert torch.equal(found[where], rows)
+        assert (found[~where] == 1).all()
+
+    @pytest.mark.parametrize("count", [2, 4])
+    def test_too_few_or_too_many_rows(self, count: int) -> None:
+        where = torch.tensor([[True, False, True], [False, True, False]])
+        with pytest.raises(
+            ValueError, match=f"a row for each of the 3 variables that where marks, but there are {count}"
+        ):
+            Problem(3, 4, []).domains(torch.ones(count, 4), where=where)
+
     def test_fixed(self) -> None:
         problem = Problem(3, [2, 3, 3], [])
         assert problem.fixed(torch.tensor([-1, 2, -1])).bits.tolist() == [3, 4, 7]

@@ -111,12 +111,14 @@ class Problem:
         """
         if probs is None:
             return SoftDomains(self._mask(None).to(torch.get_default_dtype()))
-        dense = probs.dim() >= 2 and probs.shape[-2:] == (self.variables, self.values)
         if where is not None and where.shape[-1:] != (self.variables,):
             raise ValueError(
                 f"where must have shape (*batch, {self.variables}), but it is {tuple(where.shape)}; it marks variables"
             )
-        if not dense and (where is None or probs.dim() != 2 or probs.shape[1] != self.values):
+        dense = probs.dim() >= 2 and probs.shape[-2:] == (self.variables, self.values)
+        # With a batch of marks, two dimensions are rows, whatever their number happens to be.
+        packed = where is not None and probs.dim() == 2 and (where.dim() > 1 or not dense)
+        if not (dense or packed) or probs.shape[-1] != self.values:
             raise ValueError(
                 f"probs must have shape (*batch, {self.variables}, {self.values}), or (count, {self.values}) with "
                 f"where, but it is {tuple(probs.shape)}; give one row a variable"
@@ -124,11 +126,16 @@ class Problem:
         possible = self._mask(probs.device).to(probs.dtype)
         if where is None:
             return SoftDomains(probs * possible)
-        marked = where[..., None]
-        open_ = possible.expand(*where.shape, self.values)
-        if dense and where.shape == probs.shape[:-1]:
-            return SoftDomains(torch.where(marked, probs * possible, open_))
-        return SoftDomains(open_.masked_scatter(marked.expand_as(open_), probs) * possible)
+        if not packed:
+            return SoftDomains(torch.where(where[..., None], probs * possible, possible))
+        # The count is a value: where looking at it would wait for a device, or break a graph, nobody looks.
+        if where.device.type == "cpu" and not torch.compiler.is_compiling() and len(probs) != where.sum():
+            raise ValueError(
+                f"probs must have a row for each of the {int(where.sum())} variables that where marks, but there are "
+                f"{len(probs)}; give as many rows, in order"
+            )
+        everything = possible.expand(*where.shape, self.values)
+        return SoftDomains(everything.masked_scatter(where[..., None].expand_as(everything), probs) * possible)
 
     def fixed(self, assignment: Int[Tensor, "*batch variables"]) -> HardDomains:
         """Hard domains in which some variables have one value.
