@@ -54,6 +54,14 @@ class TestGradient:
         (found,) = torch.autograd.grad(x.sum(), width)
         assert found == 0.25
 
+    def test_has_no_derivative_of_its_own(self) -> None:
+        rate = torch.tensor(2.0, requires_grad=True)
+        x = implicit_sample(torch.tensor([0.5, 1.0]), lambda x: 1 - torch.exp(-rate * x))
+        (first,) = torch.autograd.grad(x.sum(), rate, create_graph=True)
+        assert first.item() == pytest.approx(-0.75)
+        with pytest.raises(RuntimeError, match="no derivative of its own"):
+            torch.autograd.grad(first, rate)
+
     def test_without_gradients_samples_pass_through(self) -> None:
         x = torch.randn(3)
         with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -28,12 +29,12 @@ def implicit_sample(sample: Float[Tensor, "*shape"], cdf: Callable[[Tensor], Ten
             its argument, on whose other elements a result must not depend.
 
     Returns:
-        The samples, to the last bit, with the gradient. Where the density is zero there is none. Its second
-        derivative is not that of the samples: take the first only.
+        The samples, to the last bit, with the gradient. Where the density is zero there is none.
 
     Raises:
         TypeError: if the samples are not of a floating dtype, or ``cdf`` does not return a tensor.
         ValueError: if ``cdf`` returns another shape, or does not depend on its argument.
+        RuntimeError: if the gradient is differentiated once more: it holds the density at the sample fixed.
 
     Example:
         >>> import torch
@@ -65,4 +66,31 @@ def implicit_sample(sample: Float[Tensor, "*shape"], cdf: Callable[[Tensor], Ten
         raise ValueError("cdf must depend on its argument, but no gradient leads there; make it differentiable in it")
     certain = density == 0
     move = (below.detach() - below) / torch.where(certain, 1.0, density)
-    return x + torch.where(certain, 0.0, move).to(x.dtype)
+    return x + _Once.apply(torch.where(certain, 0.0, move).to(x.dtype))
+
+
+class _Once(torch.autograd.Function):
+    """The identity, whose gradient can be taken, but not differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, move: Tensor) -> Tensor:
+        ctx.save_for_backward(move)
+        return move.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        # Only a backward pass that is recorded could be differentiated.
+        return _Last.apply(grads[0], *ctx.saved_tensors) if torch.is_grad_enabled() else grads[0]
+
+
+class _Last(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, grad: Tensor, move: Tensor) -> Tensor:
+        return grad.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        raise RuntimeError(
+            "the gradient of implicit_sample has no derivative of its own, for it holds the density at the sample "
+            "fixed; take the first derivative only, or sample through the inverse of the distribution function"
+        )
