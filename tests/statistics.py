@@ -72,7 +72,7 @@ def assert_mean(
         expected: the mean, broadcasts to ``entries``.
         resolution: absolute deviation that must be noticed in any entry.
         alpha: probability of a false alarm over all entries.
-        magnitude: of the numbers that a sample was computed from, if they were larger and cancelled.
+        magnitude: of the numbers that a sample was computed from, if they were larger and canceled.
 
     Raises:
         Underpowered: if the standard error is too large for the resolution.

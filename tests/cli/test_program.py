@@ -43,7 +43,7 @@ def errors_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ("train mnist", "drawgrad train: got unexpected extra argument (mnist); see drawgrad train --help"),
         ("train --resume", "drawgrad train: --resume needs the folder of the run; give it with --out"),
         ("trian", "drawgrad: no such command 'trian'"),
-        ("--colour", "drawgrad: there is no option --colour; see drawgrad --help"),
+        ("--color", "drawgrad: there is no option --color; see drawgrad --help"),
         (
             "train --data mnist --data-dir nowhere",
             "drawgrad train: nowhere/mnist/train-images-idx3-ubyte.gz is missing; put it there, or leave out the data",

@@ -90,7 +90,7 @@ class TestRoundedSamples:
         assert bool(logits.grad.isfinite().all())
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-    def test_an_end_counts_as_its_neighbour(self, dtype: torch.dtype) -> None:
+    def test_an_end_counts_as_its_neighbor(self, dtype: torch.dtype) -> None:
         info = torch.finfo(dtype)
         q = RelaxedBernoulli(0.5, logits=torch.tensor(0.3, dtype=dtype))
         wide = RelaxedBernoulli(0.5, logits=torch.tensor(0.3, dtype=dtype).double())

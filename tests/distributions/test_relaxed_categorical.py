@@ -94,7 +94,7 @@ def integral(log_density: Callable[[Tensor], Tensor], k: int, tau: float) -> flo
     return float(weight.sum() * (axis[1] - axis[0]) ** (k - 1))
 
 
-class TestNormalisation:
+class TestNormalization:
     @pytest.mark.parametrize(("k", "tau"), [(2, 0.3), (2, 1.0), (2, 3.0), (3, 0.4), (3, 1.0), (3, 2.0)])
     def test_densities_integrate_to_one(self, k: int, tau: float) -> None:
         logits = torch.tensor([0.5, -1.0, 0.2], dtype=torch.float64)[:k]

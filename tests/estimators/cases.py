@@ -25,7 +25,7 @@ CONFIGURATIONS: Mapping[str, list[dict[str, object]]] = MappingProxyType(
         "GumbelSoftmax": [{}, {"samples": 3, "tau": 0.5}],
         "IndeCateR": [{"samples": 2}],
         "LeaveOneOut": [{"samples": 3}],
-        "RaoBlackwellScore": [{}, {"top": 2, "samples": 2, "centred": True}],
+        "RaoBlackwellScore": [{}, {"top": 2, "samples": 2, "centered": True}],
         "MuProp": [{}, {"samples": 3}],
         "Rebar": [{}, {"samples": 2}],
         "ReinMaxCV": [{}, {"control": "relaxed"}],

@@ -130,7 +130,7 @@ class TestSize:
             seen.append(z)
             return z.sum(-1)
 
-        loss = RaoBlackwellScore(top=1, centred=True)(cost, Bernoulli(logits=logits), seed=1)
+        loss = RaoBlackwellScore(top=1, centered=True)(cost, Bernoulli(logits=logits), seed=1)
         (found,) = torch.autograd.grad(loss, logits)
         other = seen[1][0]
         torch.testing.assert_close(found, (other.sum() - 1100) * (other - logits.detach().sigmoid()))

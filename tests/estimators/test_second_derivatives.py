@@ -65,7 +65,7 @@ def fitting(chosen: Callable[[Estimator], bool]) -> list[object]:
 
 
 def has_them(estimator: Estimator) -> bool:
-    # A normalised signal is scaled, as the docstring says.
+    # A normalized signal is scaled, as the docstring says.
     return estimator.twice_differentiable and not isinstance(getattr(estimator, "baseline", None), Nvil)
 
 

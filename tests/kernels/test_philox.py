@@ -77,7 +77,7 @@ def test_no_words(rows: int, classes: int) -> None:
 
 
 class TestBits:
-    """Every bit is a fair coin, and no two of a word, of neighbouring classes, rows or streams know of each other."""
+    """Every bit is a fair coin, and no two of a word, of neighboring classes, rows or streams know of each other."""
 
     RESOLUTION = 0.03
 
@@ -90,7 +90,7 @@ class TestBits:
         assert_mean(signs, 0.0, resolution=self.RESOLUTION)
         assert_uncorrelated(signs, resolution=self.RESOLUTION)
 
-    def test_of_neighbours(self) -> None:
+    def test_of_neighbors(self) -> None:
         signs, other = self.signs(), self.signs(LOGISTIC_STREAM)
         assert_uncorrelated(signs[:, 1:].flatten(0, 1), signs[:, :-1].flatten(0, 1), resolution=self.RESOLUTION)
         assert_uncorrelated(signs[1:].flatten(0, 1), signs[:-1].flatten(0, 1), resolution=self.RESOLUTION)

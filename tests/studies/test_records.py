@@ -60,7 +60,7 @@ class TestRecord:
             ({"measurements": [vars(CELLS[0]), vars(CELLS[0])]}, "more than once"),
             ({"measurements": [vars(CELLS[0]) | {"spread": -1}]}, "make no sense"),
             ({"measurements": [vars(CELLS[0]) | {"samples": 0}]}, "make no sense"),
-            ({"measurements": [vars(CELLS[0]) | {"colour": "red"}]}, "colour"),
+            ({"measurements": [vars(CELLS[0]) | {"color": "red"}]}, "color"),
             ({"host": "turing"}, "host"),
             ({"name": "other"}, "need one name"),
         ],

@@ -32,7 +32,7 @@ class ExpRelaxedCategorical(CategoricalRelaxation):
     Args:
         temperature: the temperature, positive: a number, or a tensor of the batch shape, with or without a last
             dimension of 1. Low ones are close to one-hot.
-        probs: class probabilities, shape ``(*batch, k)``, normalised by their sum. Give these or ``logits``.
+        probs: class probabilities, shape ``(*batch, k)``, normalized by their sum. Give these or ``logits``.
         logits: log-probabilities up to a constant, shape ``(*batch, k)``.
         validate_args: whether to check the values of tensors, here and in ``log_prob``; torch's default if None.
 

@@ -39,7 +39,7 @@ def gumbel_lookup(
     adds the gradient to the chosen rows of the codebook.
 
     Args:
-        logits: unnormalised log-probabilities of the codebook's rows; -inf is a row that is never chosen.
+        logits: unnormalized log-probabilities of the codebook's rows; -inf is a row that is never chosen.
         codebook: the rows to choose from.
         tau: temperature of the gradient, a positive number, or a tensor that broadcasts to ``(*batch, 1)`` and gets a
             gradient.

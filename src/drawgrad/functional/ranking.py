@@ -233,7 +233,7 @@ def _perturbed(
 
 
 def _largest(k: int | Tensor, scores: Tensor) -> int:
-    """The largest of the numbers k, after a look whether all of them can be drawn."""
+    """The largest of the numbers k, once all of them are known to be possible."""
     classes = scores.shape[-1]
     if isinstance(k, Tensor):
         if k.dtype != torch.int64 or k.shape != scores.shape[:-1]:

@@ -7,7 +7,7 @@ storing it.
 This file is the specification. The other twins must reproduce :func:`random_bits` bit for bit.
 
 The counter of a class is ``(stream, class // 4, row >> 32, row & 0xffffffff)`` and its word is ``class % 4``: the four
-words that one evaluation yields belong to four neighbouring classes of one row. Stream and high row word are constant
+words that one evaluation yields belong to four neighboring classes of one row. Stream and high row word are constant
 over a tile of rows and classes, which lets a kernel hoist three of the twenty multiplications out of its loop.
 
 References:

@@ -76,7 +76,7 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
 
 def _apart(heights: Sequence[float], gap: float) -> list[float]:
     """Places in the same order, at least a gap apart, with the least squared distance to heights from 0 to 1."""
-    # Without the gaps it is a regression with places that do not fall: neighbours that would are pooled.
+    # Without the gaps it is a regression with places that do not fall: neighbors that would are pooled.
     pools: list[list[float]] = []
     for index, height in enumerate(heights):
         pools.append([height - index * gap])

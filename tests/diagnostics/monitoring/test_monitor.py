@@ -70,7 +70,7 @@ def train_autoencoder(
 
 
 def train_bandit(monitor: Monitor, bonus: float, lr: float = 0.1) -> None:
-    """Choices that all have the same favourite, with a bonus for the entropy."""
+    """Choices that all have the same favorite, with a bonus for the entropy."""
     logits = torch.zeros(VARIABLES, CLASSES, requires_grad=True)
     optimizer = torch.optim.Adam([logits], lr=lr)
     generator = torch.Generator().manual_seed(0)

@@ -12,5 +12,5 @@ def test_options() -> None:
         UnorderedSet(samples=1)
     with pytest.raises(ValueError, match="top must be at least 1, but it is 0"):
         RaoBlackwellScore(top=0)
-    with pytest.raises(TypeError, match="centred must be True or False"):
-        RaoBlackwellScore(centred=1)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="centered must be True or False"):
+        RaoBlackwellScore(centered=1)  # type: ignore[arg-type]

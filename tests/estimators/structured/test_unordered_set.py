@@ -13,7 +13,7 @@ from drawgrad.estimators import Estimator, Exact, LeaveOneOut, RaoBlackwellScore
 from tests.estimators.orders import FarFromZero, assert_less_error
 from tests.estimators.problems import Problem
 
-ESTIMATORS = [RaoBlackwellScore(top=3, samples=2), RaoBlackwellScore(top=2, centred=True), UnorderedSet(samples=3)]
+ESTIMATORS = [RaoBlackwellScore(top=3, samples=2), RaoBlackwellScore(top=2, centered=True), UnorderedSet(samples=3)]
 
 
 class TestAllStates:
@@ -102,7 +102,7 @@ class TestVariance:
 
     @pytest.mark.parametrize("problem", [FarFromZero("neural", 3, 2), FarFromZero("polynomial", 2, 2, binary=True)])
     def test_of_a_cost_far_from_zero_falls_once_it_is_centred(self, problem: Problem) -> None:
-        assert_less_error(problem, RaoBlackwellScore(centred=True), RaoBlackwellScore())
+        assert_less_error(problem, RaoBlackwellScore(centered=True), RaoBlackwellScore())
 
     @pytest.mark.parametrize("problem", [FarFromZero("neural", 3, 2), *PROBLEMS])
     @pytest.mark.parametrize("samples", [2, 3])

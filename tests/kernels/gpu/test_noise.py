@@ -104,7 +104,7 @@ def _hard_words() -> Tensor:
     size = 1 << 12
     around = [0, WORD, 1 << 31, round(WORD * 0.6321205588), round(WORD * 0.2928932188), round(WORD * 0.5069138629)]
     powers = [1 << bit for bit in range(32)]
-    words = torch.cat([torch.arange(centre - size, centre + size) for centre in around])
+    words = torch.cat([torch.arange(center - size, center + size) for center in around])
     words = torch.cat([words, *(torch.tensor([power - 1, power, power + 1]) for power in powers)]).clamp(0, WORD)
     words = torch.cat([words, WORD - words, torch.randint(WORD + 1, (1 << 18,))])
     return words[: len(words) // SIZE * SIZE]

@@ -216,7 +216,7 @@ class Monitor:
         self._look(figures | {"gradient_not_finite": float(broken)}, step, name, memory)
 
     def _publish(self, figures: dict[str, float], step: int, name: str) -> None:
-        found = {_labelled(name, figure): value for figure, value in figures.items()}
+        found = {_labeled(name, figure): value for figure, value in figures.items()}
         self.figures |= found
         if self.writer is not None:
             for label, value in found.items():
@@ -224,7 +224,7 @@ class Monitor:
 
     def _look(self, figures: dict[str, float], step: int, name: str, memory: Memory) -> None:
         for pitfall in PITFALLS:
-            label = _labelled(name, pitfall.name)
+            label = _labeled(name, pitfall.name)
             if label in self.warned or not figures.keys() >= set(pitfall.needs):
                 continue
             steps = memory.steps_in_a_row(pitfall.name, pitfall.seen(figures), step)
@@ -233,7 +233,7 @@ class Monitor:
                 warnings.warn(pitfall.message(figures, step, name), PitfallWarning, stacklevel=3)
 
 
-def _labelled(name: str, what: str) -> str:
+def _labeled(name: str, what: str) -> str:
     return f"{name}/{what}" if name else what
 
 

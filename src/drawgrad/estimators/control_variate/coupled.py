@@ -138,7 +138,7 @@ def _over_lead(parameter: Tensor, name: str, costs: Tensor, like: Tensor) -> Ten
 
 
 class _Unsigned(torch.autograd.Function):
-    """The identity, with a gradient that loses its sign: a maximised loss wants little variance as well."""
+    """The identity, with a gradient that loses its sign: a maximized loss wants little variance as well."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:

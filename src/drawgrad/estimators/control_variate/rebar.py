@@ -32,7 +32,7 @@ class Rebar(ControlVariateEstimator):
     ``eta`` and ``log_tau`` are parameters. Put ``estimator.parameters()`` into an optimizer, next to those of the model
     or into one of its own: ``loss.backward()`` gives them the gradient of the variance (of the squared gradient for the
     logits, summed over the variables and weighted by the size of the loss's own weight), and everything else the
-    gradient of the loss. Whoever does not optimise them uses them as they are.
+    gradient of the loss. Whoever does not optimize them uses them as they are.
 
     Args:
         samples: draws to average over.

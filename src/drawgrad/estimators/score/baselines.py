@@ -103,7 +103,7 @@ class Nvil(Baseline):
     C(x) is the network, c and sigma are mean and standard deviation of f - C(x) over the calls so far, as in
     :class:`MovingAverage`. The loss carries the network's training: ``loss.backward()`` also gives the network's
     parameters the gradient of half the signal's square (with the weight, but not the sign, that the loss has in what is
-    minimised), so that one optimizer may hold them all.
+    minimized), so that one optimizer may hold them all.
 
     **What the network sees.** By default the probabilities of q, which are a function of whatever q was computed from,
     in nested expectations as well. Other inputs are given around the call, for any q::

@@ -1,4 +1,4 @@
-"""Rao-Blackwellised surrogates: the noise is averaged out as far as the sample leaves it open."""
+"""Rao-Blackwellized surrogates: the noise is averaged out as far as the sample leaves it open."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Darn(StraightThroughEstimator):
 
     The expansion is about the sample D and is evaluated at z_0. (Where the literature writes it about z_0,
     b = f(z_0) + f'(z_0)(D - z_0), and drops the correction term that :class:`MuProp` adds, the estimate is zero for
-    every linear cost: that formula cannot be meant.)
+    every linear cost, which the paper does not intend.)
 
     Estimates: the value at the hard sample D; the gradient above, for each variable with its own part of g.
     Requires: the gradient of the cost, one evaluation a sample.

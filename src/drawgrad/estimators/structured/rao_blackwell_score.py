@@ -40,7 +40,7 @@ class RaoBlackwellScore(SampleEstimator):
     Args:
         samples: draws outside of C to average over.
         top: number of states in C, from 1 on.
-        centred: whether the mean cost of C is subtracted from all costs in the gradient. That is worth it for costs far
+        centered: whether the mean cost of C is subtracted from all costs in the gradient. That is worth it for costs far
             from zero, and leaves the gradient unbiased.
 
     Example:
@@ -55,7 +55,7 @@ class RaoBlackwellScore(SampleEstimator):
     """
 
     top: int = 1
-    centred: bool = False
+    centered: bool = False
     unbiased: ClassVar[bool] = True
     twice_differentiable: ClassVar[bool] = True
     needs_cost_gradient: ClassVar[bool] = False
@@ -64,7 +64,7 @@ class RaoBlackwellScore(SampleEstimator):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count(self.top, "top", minimum=1)
-        check_flag(self.centred, "centred")
+        check_flag(self.centered, "centered")
 
     def evaluations(self, states: int, variables: int) -> int:
         """One for each of the ``top`` states and for each sample; or the number of states, if they are no more."""
@@ -93,7 +93,7 @@ class RaoBlackwellScore(SampleEstimator):
         weights = space.by_cost(weights).to(costs.dtype)
         score = sum_variables(variable.expand(len(number)).log_prob(variable.state(number)), costs)
         signal = costs.detach()
-        if self.centred:
+        if self.centered:
             # Relative to each other, the probabilities of the most probable states do not vanish.
             inside = space.by_cost(space.log_prob(chosen[:, :top]).softmax(1)).to(costs.dtype)
             signal = signal - torch.where(inside == 0, 0.0, inside * signal[:top]).sum(0)

@@ -1,4 +1,4 @@
-"""Kernels for many rows of few classes: the lanes of a vector are neighbouring rows.
+"""Kernels for many rows of few classes: the lanes of a vector are neighboring rows.
 
 A tile of rows is transposed into a buffer of ``classes * LANES`` numbers; every step is then one loop over the lanes,
 whatever the number of classes. Arguments as in :mod:`drawgrad.kernels.cpu.wide`.

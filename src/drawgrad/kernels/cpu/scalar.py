@@ -1,7 +1,7 @@
 """The arithmetic of one lane: random words, logarithms and the exponential, in float32.
 
 Straight-line code without branches and without calls, which the compiler turns into vector instructions wherever a loop
-applies it to neighbouring elements. Logarithm and exponential are within 1.5 units in the last place of the exact
+applies it to neighboring elements. Logarithm and exponential are within 1.5 units in the last place of the exact
 value, the sigmoid within 3, and so is noise, in units of the larger of itself and one.
 """
 

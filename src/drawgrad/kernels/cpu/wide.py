@@ -1,4 +1,4 @@
-"""Kernels for rows of many classes: the lanes of a vector are neighbouring classes of one row.
+"""Kernels for rows of many classes: the lanes of a vector are neighboring classes of one row.
 
 A kernel handles the rows [start, stop) of arrays of shape ``(groups * rows, classes)``. Row i belongs to group
 ``i // rows`` and is number ``row_offset + i % rows`` in it. ``tau`` holds one temperature, or one for each row.
@@ -73,7 +73,7 @@ def largest(values, count):
 
 @device_function()
 def draw(noise, scratch, seed, row, first_class, stream):
-    """Fill ``noise``, at most a chunk, with the noise of neighbouring classes of one row."""
+    """Fill ``noise``, at most a chunk, with the noise of neighboring classes of one row."""
     skip = first_class % WORDS
     count = noise.shape[0]
     draw_words(scratch, seed, row, first_class - skip, skip + count, stream)

@@ -53,7 +53,7 @@ def _winner(
     BLOCK: tl.constexpr,
     FEATURES: tl.constexpr,
 ):
-    """The key of each row's winner among ``blocks`` blocks of classes. Neighbouring programs read the same weights."""
+    """The key of each row's winner among ``blocks`` blocks of classes. Neighboring programs read the same weights."""
     tiles = (rows + ROWS - 1) // ROWS
     stop = (classes + SKIP + BLOCK - 1) // BLOCK
     split = tl.program_id(0) // tiles

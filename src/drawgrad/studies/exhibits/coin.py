@@ -1,6 +1,6 @@
 """The smallest problem with a discrete choice: one coin whose cost hardly depends on its side.
 
-Minimise E[(b - t)^2] over the logit of a Bernoulli variable b, starting from a fair coin. For t just below 1/2 the
+Minimize E[(b - t)^2] over the logit of a Bernoulli variable b, starting from a fair coin. For t just below 1/2 the
 optimum is never to throw a one, but the two costs differ by 1 - 2 t only, and the score function must find that
 difference in the noise of the costs themselves. The set-up is that of Grathwohl et al. (2018), after Tucker et al.
 (2017): one sample a step, Adam with rate 0.01 for the logit and for what the estimator learns.

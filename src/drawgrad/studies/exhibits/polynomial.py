@@ -1,4 +1,4 @@
-"""Polynomial programming with 128 binary latents: minimise the mean of |b_i - t|^p over the logits of the b_i.
+"""Polynomial programming with 128 binary latents: minimize the mean of |b_i - t|^p over the logits of the b_i.
 
 Straight-through replaces the difference of the two costs of a variable by the cost's slope at the sample. Where the
 slopes at zero and one average out, it stands still: for p = 2 at P(b = 1) = t, while the optimum is at zero. ReinMax is

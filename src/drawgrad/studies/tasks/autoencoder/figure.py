@@ -82,7 +82,7 @@ class _Page:
     figure: Figure
 
     def text(self, x: float, y: float, text: str, **options: Any) -> None:
-        """Write text, centred on the height `y`."""
+        """Write text, centered on the height `y`."""
         self.figure.text(x / WIDTH, 1 - y / HEIGHT, text, va="center", **options)
 
     def panel(self, x: float, y: float, title: str, note: str) -> None:
@@ -97,7 +97,7 @@ class _Page:
     def picture(
         self, x: float, y: float, width: float, height: float, values: np.ndarray, cmap: Any = "gray_r", frame: str = ""
     ) -> None:
-        """Show numbers from 0 (white) to 1 (dark); with the colour of a frame, stretched to the place."""
+        """Show numbers from 0 (white) to 1 (dark); with the color of a frame, stretched to the place."""
         axes = self.axes(x, y, width, height)
         axes.imshow(values, vmin=0, vmax=1, cmap=cmap, interpolation="nearest", aspect="auto" if frame else "equal")
         axes.set(xticks=[], yticks=[])

@@ -1,4 +1,4 @@
-"""Train a reader of digits from solved boards: no image is ever labelled, only the values of blank cells are told."""
+"""Train a reader of digits from solved boards: no image is ever labeled, only the values of blank cells are told."""
 
 from __future__ import annotations
 
