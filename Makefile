@@ -10,7 +10,7 @@ BIN := .venv/bin
 PINS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types readme clean
+.PHONY: help demo test narrow lint types readme clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
@@ -20,6 +20,15 @@ demo: .venv/.study ## Train the categorical VAE on real handwriting, about two m
 
 test: .venv/.dev ## Run the whole test suite with coverage (ARGS="-k name" selects)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --cov $(ARGS)
+
+# What compares numbers, where the processor offers its vectors neither to torch nor to Numba.
+NARROW := tests/kernels/cpu/test_twins.py tests/kernels/cpu/test_scalar.py tests/kernels/test_reference.py \
+	tests/functional/test_noise.py tests/functional/test_categorical.py tests/functional/test_binary.py \
+	tests/functional/test_lookup.py
+
+narrow: .venv/.dev ## Run the tests that compare numbers as on a processor without vector instructions
+	ATEN_CPU_CAPABILITY=default NUMBA_CPU_NAME=generic NUMBA_CPU_FEATURES= OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest -q -n $(WORKERS) $(NARROW) -k "not compil and not graph"
 
 lint: .venv/.dev ## Check style and format
 	$(BIN)/ruff check .

@@ -40,8 +40,8 @@ class RaoBlackwellScore(SampleEstimator):
     Args:
         samples: draws outside of C to average over.
         top: number of states in C, from 1 on.
-        centered: whether the mean cost of C is subtracted from all costs in the gradient. That is worth it for costs far
-            from zero, and leaves the gradient unbiased.
+        centered: whether the mean cost of C is subtracted from all costs in the gradient. That is worth it for costs
+            far from zero, and leaves the gradient unbiased.
 
     Example:
         >>> import torch
