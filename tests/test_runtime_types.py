@@ -151,4 +151,4 @@ class TestChecked:
 
 def test_the_package_itself_is_checked() -> None:
     with pytest.raises(TypeCheckError):
-        drawgrad.functional.straight_through(torch.ones(3), "soft")
+        drawgrad.functional.log_esp(torch.ones(3), "two")

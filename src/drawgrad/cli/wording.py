@@ -10,8 +10,8 @@ import click
 
 __all__ = ["UserError", "of_memory", "of_system", "one_line"]
 
-LONGEST = 100
-"""Of a name of a file that is shown whole."""
+LONGEST, SHORTENED = 255, 50
+"""Characters of a name that is shown whole, and how many of each end are shown of a longer one."""
 
 
 class UserError(Exception):
@@ -63,7 +63,7 @@ def of_system(error: OSError, settled: bool = False) -> str:
     """
     name = "standard output" if error.filename is None else os.fsdecode(error.filename)
     if len(name) > LONGEST:
-        name = f"{name[: LONGEST // 2]}...{name[-LONGEST // 2 :]}"
+        name = f"{name[:SHORTENED]}...{name[-SHORTENED:]}"
     reason = (error.strerror or str(error) or type(error).__name__).lower()
     match error.errno:
         case _ if settled:

@@ -94,7 +94,7 @@ class TestWatched:
 
 
 class TestComparisonOfARandomCost:
-    def compared(self, cost: CostFunction, *estimators: Estimator, seed: int = 0, draws: int = 2000) -> dict[str, str]:
+    def compared(self, cost: CostFunction, *estimators: Estimator, seed: int = 0, draws: int = 600) -> dict[str, str]:
         torch.manual_seed(seed)
         q = OneHotCategorical(logits=LOGITS)
         report = compare(
