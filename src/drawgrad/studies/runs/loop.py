@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from drawgrad._typing import Float, Int, Tensor
+from drawgrad.schedules import Schedule
 from drawgrad.studies.runs.checkpoints import Checkpoints
 from drawgrad.studies.runs.journal import Journal
 
@@ -129,6 +130,7 @@ def fit(
     checkpoints: Checkpoints,
     open_journal: Callable[[int], Journal],
     *,
+    lr: Schedule | None = None,
     listener: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
@@ -145,6 +147,7 @@ def fit(
         generator: Source of randomness of the losses, on the device of the model.
         checkpoints: Where to save, and where to continue from.
         open_journal: Opens the record of measurements at a step.
+        lr: The learning rate of each step. If None, it stays as the optimizer has it.
         listener: Told of every step.
         stop: Asked after every step whether to stop there.
 
@@ -184,6 +187,9 @@ def fit(
         checkpoints.save(progress.step, state)
 
     def loss(step: int) -> Tensor:
+        if lr is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = lr(step)
         rows = next(batches)
         value, measured = task.loss(rows, step, generator)
         means.add(measured, len(rows))

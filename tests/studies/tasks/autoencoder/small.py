@@ -16,7 +16,7 @@ def small_vae(code: Code, pixels: int = 4, hidden: int = 5, learned_prior: bool 
     """An autoencoder with random weights, biases and prior, in float64."""
     generator = torch.Generator().manual_seed(seed)
     base_rates = torch.linspace(0.1, 0.9, pixels)
-    model = VAE(code, hidden, base_rates, learned_prior, generator, Reinforce()).double()
+    model = VAE(code, (hidden, hidden), base_rates, learned_prior, generator, Reinforce()).double()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(0.5 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))

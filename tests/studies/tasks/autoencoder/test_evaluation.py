@@ -52,9 +52,10 @@ def exact_log_likelihood(model, x) -> torch.Tensor:
     return joint.logsumexp(0)
 
 
+@pytest.mark.parametrize("hidden", [5, 0])
 @pytest.mark.parametrize("code", KINDS, ids=lambda code: type(code).__name__)
-def test_the_fast_log_likelihood_is_minus_the_cost(code, x, generator):
-    model = small_vae(code)
+def test_the_fast_log_likelihood_is_minus_the_cost(code, hidden, x, generator):
+    model = small_vae(code, hidden=hidden)
     codes = draw_codes(model.posterior(x), 6, generator)
     slow = -model.cost(as_samples(code, codes), x)
     assert slow.shape == (6, 5)

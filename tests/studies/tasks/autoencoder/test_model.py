@@ -31,7 +31,9 @@ def test_the_cost_takes_leading_samples_as_an_estimator_passes_them(generator):
 
 def test_initial_weights_follow_from_the_seed_alone():
     def weights(seed: int) -> torch.Tensor:
-        model = VAE(GaussianCode(2), 5, torch.full((4,), 0.5), True, torch.Generator().manual_seed(seed), Reinforce())
+        model = VAE(
+            GaussianCode(2), (5, 5), torch.full((4,), 0.5), True, torch.Generator().manual_seed(seed), Reinforce()
+        )
         return torch.nn.utils.parameters_to_vector(model.parameters())
 
     torch.manual_seed(1)
@@ -47,13 +49,27 @@ def test_initial_weights_follow_from_the_seed_alone():
 
 def test_an_untrained_decoder_expects_the_mean_image():
     base_rates = torch.tensor([0.0, 0.25, 0.5, 1.0])
-    model = VAE(BernoulliCode(3), 5, base_rates, True, torch.Generator().manual_seed(0), Reinforce())
+    model = VAE(BernoulliCode(3), (5, 5), base_rates, True, torch.Generator().manual_seed(0), Reinforce())
     expected = base_rates.clamp(1e-3, 1 - 1e-3)
     assert torch.allclose(model.decoder_out.bias.sigmoid(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("learned", [True, False])
 def test_a_prior_is_learned_only_if_asked_for(learned):
-    model = VAE(CategoricalCode(2, 3), 5, torch.full((4,), 0.5), learned, torch.Generator().manual_seed(0), Reinforce())
+    model = VAE(
+        CategoricalCode(2, 3), (5, 5), torch.full((4,), 0.5), learned, torch.Generator().manual_seed(0), Reinforce()
+    )
     assert model.prior_parameters.requires_grad is learned
     assert torch.allclose(model.prior().probs, torch.full((2, 3), 1 / 3))
+
+
+def test_either_side_may_be_without_a_hidden_layer():
+    code, rates = CategoricalCode(2, 3), torch.full((4,), 0.5)
+
+    def shapes(*hidden: int) -> list[tuple[int, ...]]:
+        model = VAE(code, hidden, rates, False, torch.Generator().manual_seed(0), Reinforce())
+        return [tuple(weight.shape) for name, weight in model.named_parameters() if name.endswith("weight")]
+
+    assert shapes(0, 0) == [(6, 4), (4, 6)]
+    assert shapes(0, 5) == [(6, 4), (5, 6), (4, 5)]
+    assert shapes(7, 0) == [(7, 4), (6, 7), (4, 6)]

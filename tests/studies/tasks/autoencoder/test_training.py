@@ -16,6 +16,7 @@ from drawgrad.studies.tasks.autoencoder.report import results_table
 from drawgrad.studies.tasks.autoencoder.training import (
     Results,
     build_model,
+    lr_schedule,
     measure,
     read_results,
     select_device,
@@ -51,6 +52,7 @@ def base_rate_bound() -> float:
         {"latent": "bernoulli", "variables": 8},
         {"latent": "gaussian"},
         {"optimizer": "sgd", "lr": 0.02},
+        {"hidden": 0, "lr_end": 0.2},
     ],
     ids=lambda more: "-".join(map(str, more.values())),
 )
@@ -83,6 +85,25 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path):
     assert torch.equal(weights("a"), weights("b"))
     assert not torch.equal(weights("a2"), weights("c", seed=1))
     assert not torch.equal(weights("a3"), weights("d", latent="categorical", tau=2.0))
+
+
+def test_the_learning_rate_falls_over_the_last_fifth():
+    lr = lr_schedule(settings(lr=0.1, lr_end=0.5).optimization, steps=10)
+    assert [lr(step) for step in range(10)] == [0.1] * 8 + [0.05] * 2
+    assert lr_schedule(settings(lr=0.1).optimization, steps=10)(9) == 0.1
+    assert lr_schedule(settings(lr=0.1, lr_end=0.5).optimization, steps=4)(3) == 0.1
+
+
+def test_the_last_steps_are_taken_with_the_learning_rate_of_the_end(tmp_path):
+    def weights(name: str, **more) -> torch.Tensor:
+        folder = RunFolder(tmp_path / name)
+        folder.root.mkdir()
+        trained = train_vae(settings(lr=0.01, **more), IMAGES, folder)
+        return torch.nn.utils.parameters_to_vector(trained.model.parameters())
+
+    # Over the last of five epochs the rate is zero.
+    assert torch.equal(weights("a", epochs=5, lr_end=0.0, tau_rate=0.0), weights("b", epochs=4, tau_rate=0.0))
+    assert not torch.equal(weights("c", epochs=5, tau_rate=0.0), weights("d", epochs=4, tau_rate=0.0))
 
 
 def test_a_fixed_prior_stays(folder):

@@ -54,8 +54,20 @@ class ModelSettings(SettingsChecked):
     latent: str = setting("what the code of an image is made of", Among(tuple(USUAL["latent"])), default="categorical")
     variables: int = setting(f"latent variables  {_usual('variables')}", Between(1, WIDTH, example=20))
     categories: int = setting("classes of a categorical variable", Between(2, WIDTH, example=10), default=10)
-    hidden: int = setting("units of the hidden layer on either side", Between(1, WIDTH, example=200), default=200)
+    hidden: int = setting(
+        "units of the hidden layer on either side; 0 for none", Between(0, WIDTH, example=200), default=200
+    )
+    decoder_hidden: int | None = setting(
+        "units of the decoder's hidden layer, 0 for none  [default: those of --hidden]",
+        Between(0, WIDTH, example=200),
+        default=None,
+    )
     prior: str = setting("prior of the code", Among(("learned", "uniform")), default="learned")
+
+    @property
+    def layers(self) -> tuple[int, int]:
+        """Units of the hidden layers of encoder and decoder; 0 where there is none."""
+        return self.hidden, self.hidden if self.decoder_hidden is None else self.decoder_hidden
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +121,11 @@ class OptimizationSettings(SettingsChecked):
 
     optimizer: str = setting("update rule", Among(("adam", "sgd")), default="adam")
     lr: float = setting(f"learning rate  {_usual('lr')}", Between(1e-38, 1e38, example=1e-3))
+    lr_end: float = setting(
+        "share of the learning rate that is left over the last fifth of the run",
+        Between(0.0, 1.0, example=0.2),
+        default=1.0,
+    )
     momentum: float = setting("momentum of sgd", Between(0.0, 1.0, example=0.9), default=0.9)
     epochs: int = setting(f"passes over the images  {_usual('epochs')}", Between(1, LENGTH, example=100))
     seed: int = setting("seed of all randomness", Between(0, 2**63 - 1, example=0), default=0)

@@ -150,6 +150,9 @@ def log_likelihood(model: VAE, codes: Tensor, x: Float[Tensor, "images pixels"])
     the samples of an image share x W and x b.
     """
     inner, outer = model.decoder_in, model.decoder_out
+    if inner is None:
+        logits = model.code.first_layer(codes, outer.weight, outer.bias)
+        return torch.einsum("sip,ip->si", logits, x) - F.softplus(logits).sum(-1)
     hidden = model.code.first_layer(codes, inner.weight, inner.bias).relu_()
     agreement = torch.einsum("sih,ih->si", hidden, x @ outer.weight) + x @ outer.bias
     return agreement - F.softplus(F.linear(hidden, outer.weight, outer.bias)).sum(-1)

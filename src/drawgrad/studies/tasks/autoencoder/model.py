@@ -1,4 +1,4 @@
-"""A variational autoencoder: encoder, code, decoder, with one hidden layer on either side of the code."""
+"""A variational autoencoder: encoder, code, decoder, with a hidden layer on either side of the code, or none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class VAE(nn.Module):
 
     Args:
         code: What an image is turned into.
-        hidden: Units of the hidden layers.
+        hidden: Units of the hidden layer of the encoder, and of that of the decoder; 0 where there is none.
         base_rates: Probability that a pixel is white, shape `(pixels,)`.
         learned_prior: Whether p(z) is learned; otherwise it is uniform, or the standard normal distribution.
         generator: Source of the initial weights, on the CPU, whatever device the model moves to afterwards.
@@ -40,7 +40,7 @@ class VAE(nn.Module):
     def __init__(
         self,
         code: Code[Any],
-        hidden: int,
+        hidden: tuple[int, int],
         base_rates: Float[Tensor, "pixels"],
         learned_prior: bool,
         generator: torch.Generator,
@@ -49,11 +49,11 @@ class VAE(nn.Module):
         super().__init__()
         pixels = len(base_rates)
         self.code = code
-        self.encoder = nn.Sequential(
-            _linear(pixels, hidden, generator), nn.ReLU(), _linear(hidden, code.parameters, generator)
-        )
-        self.decoder_in = _linear(code.features, hidden, generator)
-        self.decoder_out = _linear(hidden, pixels, generator)
+        outer, inner = hidden
+        encoder: list[nn.Module] = [_linear(pixels, outer, generator), nn.ReLU()] if outer else []
+        self.encoder = nn.Sequential(*encoder, _linear(outer or pixels, code.parameters, generator))
+        self.decoder_in = _linear(code.features, inner, generator) if inner else None
+        self.decoder_out = _linear(inner or code.features, pixels, generator)
         with torch.no_grad():
             self.decoder_out.bias.copy_(base_rates.clamp(RAREST, 1 - RAREST).logit())
         self.prior_parameters = nn.Parameter(torch.zeros(code.parameters), requires_grad=learned_prior)
@@ -70,7 +70,8 @@ class VAE(nn.Module):
 
     def decode(self, z: Tensor) -> Float[Tensor, "*batch pixels"]:
         """The log-odds that the pixels are white, for a sample of shape `(*batch, variables, *event)`."""
-        return self.decoder_out(F.relu(self.decoder_in(self.code.flat(z))))
+        features = self.code.flat(z)
+        return self.decoder_out(features if self.decoder_in is None else F.relu(self.decoder_in(features)))
 
     def cost(self, z: Tensor, x: Float[Tensor, "batch pixels"]) -> Float[Tensor, "*samples batch"]:
         """-log p(x|z) in nats.

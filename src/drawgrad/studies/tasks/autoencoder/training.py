@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from drawgrad._typing import Float, Tensor
+from drawgrad.schedules import Schedule, constant, join
 from drawgrad.studies.data import Images
 from drawgrad.studies.data.images import fixed_binarization
 from drawgrad.studies.files import write_atomically
@@ -19,7 +20,7 @@ from drawgrad.studies.runs.folder import RunFolder
 from drawgrad.studies.runs.loop import Plan, Progress, fit
 from drawgrad.studies.runs.settings import SettingError, read_settings, to_json
 from drawgrad.studies.tasks.autoencoder.code import code_of
-from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig
+from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, OptimizationSettings
 from drawgrad.studies.tasks.autoencoder.evaluation import code_usage, multi_sample_bound
 from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
 from drawgrad.studies.tasks.autoencoder.model import VAE
@@ -31,6 +32,7 @@ __all__ = [
     "TrainedVAE",
     "build_model",
     "check_memory",
+    "lr_schedule",
     "measure",
     "read_results",
     "select_device",
@@ -126,7 +128,7 @@ def build_model(config: AutoencoderConfig, images: Images) -> VAE:
     generator = torch.Generator().manual_seed(config.optimization.seed)
     learned = config.model.prior == "learned"
     estimator = make_estimator(config, images.pixels)
-    return VAE(code_of(config.model), config.model.hidden, images.base_rates(), learned, generator, estimator)
+    return VAE(code_of(config.model), config.model.layers, images.base_rates(), learned, generator, estimator)
 
 
 def check_memory(config: AutoencoderConfig, images: Images) -> None:
@@ -135,17 +137,22 @@ def check_memory(config: AutoencoderConfig, images: Images) -> None:
     Raises:
         SettingError: If the settings ask for more than there is.
     """
-    code, hidden, pixels = code_of(config.model), config.model.hidden, images.pixels
-    weights = (pixels + code.parameters) * hidden + (code.features + pixels) * hidden
+    code, pixels = code_of(config.model), images.pixels
+    outer, inner = config.model.layers
+    weights = _weights(pixels, outer, code.parameters) + _weights(code.features, inner, pixels)
     # Each weight has a gradient and two moments; each number of a sample is there at least forward and backward.
     rows = min(config.data.batch_size, len(images.train)) * (config.gradient.samples or 1)
-    needed = NUMBER * (4 * weights + 2 * rows * (code.features + hidden + pixels))
+    needed = NUMBER * (4 * weights + 2 * rows * (code.features + inner + pixels))
     there = _memory(torch.device(config.machine.device))
     if needed > there:
         raise SettingError(
             f"these settings need {_size(needed)} of memory at least, but there are {_size(there)}; lower --hidden, "
             "--variables, --categories, --batch-size or --samples"
         )
+
+
+def _weights(inputs: int, hidden: int, outputs: int) -> int:
+    return (inputs + outputs) * hidden if hidden else inputs * outputs
 
 
 def _memory(device: torch.device) -> float:
@@ -200,11 +207,20 @@ def train_vae(
         torch.Generator(device).manual_seed(seed),
         folder.saved(config),
         folder.journal,
+        lr=lr_schedule(config.optimization, plan.steps(len(images.train))),
         listener=listener,
         stop=stop,
     )
     test = fixed_binarization(images.test, images.levels, TEST_SEED).to(device)
     return TrainedVAE(config, model, progress, test)
+
+
+def lr_schedule(settings: OptimizationSettings, steps: int) -> Schedule:
+    """The learning rate over a run of that many steps."""
+    last = steps // 5
+    if settings.lr_end == 1 or last == 0:
+        return constant(settings.lr)
+    return join([constant(settings.lr), constant(settings.lr * settings.lr_end)], [steps - last])
 
 
 def _optimizer(config: AutoencoderConfig, model: VAE) -> torch.optim.Optimizer:
