@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch.distributions import Distribution, constraints
 from torch.distributions.utils import lazy_property
-from torch.types import _size
 
 from drawgrad._checks import check_floating, check_temperature
 from drawgrad._typing import Float, Tensor
+from drawgrad.distributions._base import Expandable, Seeded
 from drawgrad.distributions._numerics import as_tensor, log_odds, log_or_minus_infinity, scalar, wide_dtype
 
 __all__ = ["BinaryRelaxation", "CategoricalRelaxation", "Relaxation"]
 
 
-class Relaxation(Distribution):
+class Relaxation(Seeded, Expandable):
     """A distribution with a temperature and either ``probs`` or ``logits``, kept as they were given.
 
     Subclasses say what an event is, how the parameters are converted, and what a valid one is.
     """
 
-    has_rsample = True
+    _tensors = {"_parameter": 0}  # noqa: RUF012
+    _settings: ClassVar[tuple[str, ...]] = ("_temperature", "_given")
     _event_dims: int
     _parameter: Tensor
     _temperature: Tensor
@@ -92,47 +93,6 @@ class Relaxation(Distribution):
         """Shape of ``probs`` and ``logits``."""
         return self._parameter.shape
 
-    def expand(self, batch_shape: _size, _instance: Any = None) -> Any:
-        """The distribution with its batch expanded to ``batch_shape``; no parameter is copied."""
-        new = self._get_checked_instance(Relaxation, _instance)
-        batch_shape = torch.Size(batch_shape)
-        new._temperature = self._temperature
-        new._given = self._given
-        new._parameter = self._parameter.expand(batch_shape + self.event_shape)
-        Distribution.__init__(new, batch_shape, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
-
-    def sample(
-        self,
-        sample_shape: _size = torch.Size(),  # noqa: B008  torch's signature
-        *,
-        generator: torch.Generator | None = None,
-        seed: int | Tensor | None = None,
-    ) -> Float[Tensor, "..."]:
-        """What ``rsample`` draws, without a gradient."""
-        with torch.no_grad():
-            return self.rsample(sample_shape, generator=generator, seed=seed)
-
-    def rsample(
-        self,
-        sample_shape: _size = torch.Size(),  # noqa: B008  torch's signature
-        *,
-        generator: torch.Generator | None = None,
-        seed: int | Tensor | None = None,
-    ) -> Float[Tensor, "..."]:
-        """Draw samples that carry a gradient to the parameters and the temperature.
-
-        Args:
-            sample_shape: shape of independent draws for each element of the batch.
-            generator: draws the seed; torch's default generator of the parameters' device if None.
-            seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``.
-
-        Returns:
-            Samples of shape ``(*sample_shape, *batch_shape, *event_shape)`` and the dtype of the parameters.
-        """
-        raise NotImplementedError
-
     def _checked(self, value: Tensor) -> Tensor:
         """A value that a density is asked for; one of whole numbers in the dtype of the parameters."""
         if self._validate_args:
@@ -154,6 +114,7 @@ class CategoricalRelaxation(Relaxation):
         "logits": constraints.real_vector,
     }
     _event_dims = 1
+    _tensors = {"_parameter": 1}  # noqa: RUF012
 
     def _check_values(self) -> None:
         super()._check_values()

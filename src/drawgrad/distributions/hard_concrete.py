@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch.distributions import constraints
@@ -52,6 +51,7 @@ class HardConcrete(BinaryRelaxation):
 
     arg_constraints = {"temperature": constraints.positive, "logits": constraints.real}  # noqa: RUF012
     support = constraints.unit_interval
+    _settings = (*BinaryRelaxation._settings, "stretch")
 
     def __init__(
         self,
@@ -68,12 +68,6 @@ class HardConcrete(BinaryRelaxation):
             )
         self.stretch = (float(low), float(high))
         super().__init__(temperature, logits=logits, validate_args=validate_args)
-
-    def expand(self, batch_shape: _size, _instance: Any = None) -> Any:
-        """The distribution with its batch expanded to ``batch_shape``; no parameter is copied."""
-        new = self._get_checked_instance(HardConcrete, _instance)
-        new.stretch = self.stretch
-        return super().expand(batch_shape, new)
 
     def rsample(
         self,

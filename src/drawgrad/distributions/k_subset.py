@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import torch
-from torch.distributions import Distribution, constraints, register_kl
+from torch.distributions import constraints, register_kl
 from torch.types import _size
 
-from drawgrad._checks import check_count, check_floating
 from drawgrad._typing import Float, Tensor
+from drawgrad.distributions._base import MOST_STATES, KOfClasses
 from drawgrad.distributions._numerics import log_indicator, wide_dtype
 from drawgrad.functional import log_esp, subset_marginals, subset_sample
 
 __all__ = ["KSubset"]
-
-MOST_STATES = 2**20
-"""Subsets that ``enumerate_support`` makes at most."""
 
 
 class _KHot(constraints.Constraint):
@@ -35,7 +31,7 @@ class _KHot(constraints.Constraint):
         return ((value == 0) | (value == 1)).all(-1) & (value.sum(-1) == self.k)
 
 
-class KSubset(Distribution):
+class KSubset(KOfClasses):
     r"""Subsets of k out of K classes, with a probability proportional to the product of the weights inside.
 
     .. math:: P(S) = \frac{1}{e_k(w)} \prod_{i \in S} w_i, \qquad w_i = e^{l_i}, \quad |S| = k
@@ -67,47 +63,19 @@ class KSubset(Distribution):
         Ahmed, Zeng, Niepert, Van den Broeck. SIMPLE: a gradient estimator for k-subset sampling. ICLR 2023.
     """
 
-    arg_constraints = {}  # noqa: RUF012  torch's declaration; the values are checked by __init__
-    has_enumerate_support = True
+    _settings = ("k",)
 
     def __init__(self, logits: Float[Tensor, "*batch classes"], k: int, validate_args: bool | None = None) -> None:
-        check_floating(logits, "logits")
-        check_count(k, "k")
-        if logits.dim() == 0:
-            raise ValueError("logits must have a dimension of classes, but they are 0-dim; give them shape (classes,)")
-        if k > logits.shape[-1]:
-            raise ValueError(
-                f"k must be at most the number of classes, {logits.shape[-1]}, but it is {k}; choose fewer"
-            )
-        self.logits, self.k = logits, k
+        self._set(logits, k)
         super().__init__(logits.shape[:-1], logits.shape[-1:], validate_args=validate_args)
         if self._validate_args:
             valid = (logits < torch.inf).all(-1) & ((logits > -torch.inf).sum(-1) >= k)
-            if not torch._is_all_true(valid):
-                raise ValueError(
-                    f"logits must be numbers or -inf, with {k} in each row above -inf, but a tensor of shape "
-                    f"{tuple(logits.shape)} holds {logits[~valid][0].tolist()}; correct it, or pass "
-                    f"validate_args=False to skip this check"
-                )
+            self._check_values(valid, f"numbers or -inf, with {k} in each row above -inf")
 
     @constraints.dependent_property(is_discrete=True, event_dim=1)
     def support(self) -> constraints.Constraint:
         """Vectors of zeros and k ones."""
         return _KHot(self.k)
-
-    @property
-    def param_shape(self) -> torch.Size:
-        """Shape of the logits."""
-        return self.logits.shape
-
-    def expand(self, batch_shape: _size, _instance: Any = None) -> Any:
-        """The distribution with its batch expanded to ``batch_shape``; no parameter is copied."""
-        new = self._get_checked_instance(KSubset, _instance)
-        batch_shape = torch.Size(batch_shape)
-        new.logits, new.k = self.logits.expand(batch_shape + self.event_shape), self.k
-        super(KSubset, new).__init__(batch_shape, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
 
     def sample(
         self,
@@ -189,11 +157,7 @@ class KSubset(Distribution):
             )
         inside = torch.tensor(list(itertools.combinations(range(classes), self.k)), device=self.logits.device)
         subsets = self.logits.new_zeros(states, classes).scatter(-1, inside.long().reshape(states, self.k), 1.0)
-        subsets = subsets.reshape(states, *(1,) * len(self.batch_shape), classes)
-        return subsets.expand(-1, *self.batch_shape, -1) if expand else subsets
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(logits: {self.logits.shape}, k: {self.k})"
+        return self._listed(subsets, expand)
 
 
 @register_kl(KSubset, KSubset)

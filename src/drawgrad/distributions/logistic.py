@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
-from torch.distributions import Distribution, constraints
+from torch.distributions import constraints
 from torch.types import _size
 
 from drawgrad._checks import check_floating
 from drawgrad._typing import Float, Num, Tensor
+from drawgrad.distributions._base import Expandable, Seeded
 from drawgrad.distributions._numerics import as_tensor, logistic_log_density, wide_dtype
 from drawgrad.functional import logistic_noise
 
 __all__ = ["Logistic"]
 
 
-class Logistic(Distribution):
+class Logistic(Seeded, Expandable):
     r"""The logistic distribution: the log-odds of a uniform variable, shifted and scaled.
 
     .. math:: x = \mu + s \, e, \qquad e = \log u - \log(1 - u), \qquad P(X \le x) = \sigma((x - \mu) / s)
@@ -48,7 +48,7 @@ class Logistic(Distribution):
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012  torch's declaration
     support = constraints.real
-    has_rsample = True
+    _tensors = {"loc": 0, "scale": 0}  # noqa: RUF012
 
     def __init__(
         self,
@@ -61,16 +61,6 @@ class Logistic(Distribution):
         check_floating(spread, "scale")
         self.loc, self.scale = torch.broadcast_tensors(location, spread)
         super().__init__(self.loc.shape, validate_args=validate_args)
-
-    def expand(self, batch_shape: _size, _instance: Any = None) -> Any:
-        """The distribution with its batch expanded to ``batch_shape``; no parameter is copied."""
-        new = self._get_checked_instance(Logistic, _instance)
-        batch_shape = torch.Size(batch_shape)
-        new.loc = self.loc.expand(batch_shape)
-        new.scale = self.scale.expand(batch_shape)
-        super(Logistic, new).__init__(batch_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
 
     def rsample(
         self,
@@ -94,17 +84,6 @@ class Logistic(Distribution):
         wide = wide_dtype(dtype)
         noise = logistic_noise(shape, dtype=wide, device=self.loc.device, generator=generator, seed=seed)
         return (self.loc.to(wide) + self.scale.to(wide) * noise).to(dtype)
-
-    def sample(
-        self,
-        sample_shape: _size = torch.Size(),  # noqa: B008  torch's signature
-        *,
-        generator: torch.Generator | None = None,
-        seed: int | Tensor | None = None,
-    ) -> Float[Tensor, "..."]:
-        """What ``rsample`` draws, without a gradient."""
-        with torch.no_grad():
-            return self.rsample(sample_shape, generator=generator, seed=seed)
 
     def log_prob(self, value: Num[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Log-density at points of shape ``(*sample_shape, *batch_shape)``, likewise and in float32 at least."""

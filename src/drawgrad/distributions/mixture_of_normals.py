@@ -10,12 +10,13 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 from torch.types import _size
 
 from drawgrad._typing import Float, Tensor
+from drawgrad.distributions._base import Seeded
 from drawgrad.functional import draw_seed, fold_seed, gumbel_max, implicit_sample, logistic_noise
 
 __all__ = ["MixtureOfNormals"]
 
 
-class MixtureOfNormals(MixtureSameFamily):
+class MixtureOfNormals(Seeded, MixtureSameFamily):
     r"""torch's ``MixtureSameFamily`` of normal distributions, with samples that can be differentiated.
 
     .. math:: p(x) = \sum_k \pi_k\, \mathcal{N}(x; \mu_k, \sigma_k^2), \qquad
@@ -47,8 +48,6 @@ class MixtureOfNormals(MixtureSameFamily):
         Figurnov, Mohamed, Mnih. Implicit reparameterization gradients. NeurIPS 2018.
         Graves. Stochastic backpropagation through mixture density distributions. 2016.
     """
-
-    has_rsample = True
 
     def __init__(
         self,
@@ -120,17 +119,6 @@ class MixtureOfNormals(MixtureSameFamily):
             log_weights = log_weights + Normal(means, spreads, validate_args=False).log_prob(entry[..., None])
             entries.append(entry)
         return torch.stack(entries, -1)
-
-    def sample(
-        self,
-        sample_shape: _size = torch.Size(),  # noqa: B008  torch's signature
-        *,
-        generator: torch.Generator | None = None,
-        seed: int | Tensor | None = None,
-    ) -> Float[Tensor, "..."]:
-        """What ``rsample`` draws, without a gradient."""
-        with torch.no_grad():
-            return self.rsample(sample_shape, generator=generator, seed=seed)
 
 
 def _below(x: Tensor, weights: Tensor, loc: Tensor, scale: Tensor) -> Tensor:

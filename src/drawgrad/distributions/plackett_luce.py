@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import torch
-from torch.distributions import Distribution, constraints
+from torch.distributions import constraints
 from torch.types import _size
 
-from drawgrad._checks import check_count, check_floating
 from drawgrad._typing import Float, Int, Tensor
+from drawgrad.distributions._base import MOST_STATES, KOfClasses
 from drawgrad.distributions._numerics import wide_dtype
 from drawgrad.functional import gumbel_top_k
 
 __all__ = ["PlackettLuce"]
-
-MOST_STATES = 2**20
-"""Rankings that ``enumerate_support`` makes at most."""
 
 
 class _Ranking(constraints.Constraint):
@@ -39,7 +35,7 @@ class _Ranking(constraints.Constraint):
         return inside & ~twice.any(-1) & ~early.any(-1) & (value.round() == value).all(-1)
 
 
-class PlackettLuce(Distribution):
+class PlackettLuce(KOfClasses):
     r"""Rankings of k out of K classes: each place is drawn from the classes that are left, by softmax.
 
     .. math:: P(v) = \prod_{j=1}^k \frac{e^{l_{v_j}}}{\sum_{i \notin \{v_1, \dots, v_{j-1}\}} e^{l_i}}
@@ -68,48 +64,21 @@ class PlackettLuce(Distribution):
         Plackett. The analysis of permutations. Applied Statistics 24, 1975. Luce. Individual choice behavior. 1959.
     """
 
-    arg_constraints = {}  # noqa: RUF012  torch's declaration; the values are checked by __init__
-    has_enumerate_support = True
+    _settings = ("k",)
 
     def __init__(
         self, logits: Float[Tensor, "*batch classes"], k: int | None = None, validate_args: bool | None = None
     ) -> None:
-        check_floating(logits, "logits")
-        if logits.dim() == 0:
-            raise ValueError("logits must have a dimension of classes, but they are 0-dim; give them shape (classes,)")
-        classes = logits.shape[-1]
-        k = classes if k is None else k
-        check_count(k, "k")
-        if k > classes:
-            raise ValueError(f"k must be at most the number of classes, {classes}, but it is {k}; choose fewer")
-        self.logits, self.k = logits, k
-        super().__init__(logits.shape[:-1], torch.Size([k]), validate_args=validate_args)
+        everything = logits.shape[-1] if logits.dim() else 0
+        self._set(logits, everything if k is None else k)
+        super().__init__(logits.shape[:-1], torch.Size([self.k]), validate_args=validate_args)
         if self._validate_args:
-            valid = (logits < torch.inf).all(-1)
-            if not torch._is_all_true(valid):
-                raise ValueError(
-                    f"logits must be numbers or -inf, but a tensor of shape {tuple(logits.shape)} holds "
-                    f"{logits[~valid][0].tolist()}; correct it, or pass validate_args=False to skip this check"
-                )
+            self._check_values((logits < torch.inf).all(-1), "numbers or -inf")
 
     @constraints.dependent_property(is_discrete=True, event_dim=1)
     def support(self) -> constraints.Constraint:
         """Different indices of classes."""
         return _Ranking(self.logits.shape[-1])
-
-    @property
-    def param_shape(self) -> torch.Size:
-        """Shape of the logits."""
-        return self.logits.shape
-
-    def expand(self, batch_shape: _size, _instance: Any = None) -> Any:
-        """The distribution with its batch expanded to ``batch_shape``; no parameter is copied."""
-        new = self._get_checked_instance(PlackettLuce, _instance)
-        batch_shape = torch.Size(batch_shape)
-        new.logits, new.k = self.logits.expand(batch_shape + self.logits.shape[-1:]), self.k
-        super(PlackettLuce, new).__init__(batch_shape, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
 
     def sample(
         self,
@@ -180,8 +149,4 @@ class PlackettLuce(Distribution):
                 f"{classes}; sample instead"
             )
         rankings = torch.tensor(list(itertools.permutations(range(classes), self.k)), device=self.logits.device)
-        rankings = rankings.long().reshape(states, *(1,) * len(self.batch_shape), self.k)
-        return rankings.expand(-1, *self.batch_shape, -1) if expand else rankings
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(logits: {self.logits.shape}, k: {self.k})"
+        return self._listed(rankings.long().reshape(states, self.k), expand)

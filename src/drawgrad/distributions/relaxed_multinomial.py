@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch.distributions import constraints
@@ -51,6 +50,8 @@ class RelaxedMultinomial(CategoricalRelaxation):
         Jang, Gu, Poole. Categorical reparameterization with Gumbel-Softmax. ICLR 2017.
     """
 
+    _settings = (*CategoricalRelaxation._settings, "total_count", "hard")
+
     def __init__(
         self,
         total_count: int,
@@ -73,12 +74,6 @@ class RelaxedMultinomial(CategoricalRelaxation):
             if self.hard
             else constraints.independent(constraints.nonnegative, 1)
         )
-
-    def expand(self, batch_shape: _size, _instance: Any = None) -> Any:
-        """The distribution with its batch expanded to ``batch_shape``; no parameter is copied."""
-        new = self._get_checked_instance(RelaxedMultinomial, _instance)
-        new.total_count, new.hard = self.total_count, self.hard
-        return super().expand(batch_shape, new)
 
     def rsample(
         self,

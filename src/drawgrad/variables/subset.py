@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 
 from drawgrad._typing import Tensor
 from drawgrad.distributions import KSubset
 from drawgrad.functional import subset_marginals, subset_sample
-from drawgrad.variables.countable import Countable
-from drawgrad.variables.parameters import flattened_logits
+from drawgrad.variables.k_of_classes import KOfClasses
 from drawgrad.variables.registry import register_variable
 
 __all__ = ["Subset"]
@@ -20,46 +19,15 @@ __all__ = ["Subset"]
 
 @register_variable(KSubset)
 @dataclass(frozen=True, eq=False)
-class Subset(Countable):
-    """Vectors of zeros and k ones; the index is the same vector of bools.
+class Subset(KOfClasses):
+    """Vectors of zeros and k ones, of the shape of the logits; the index is the same vector of bools."""
 
-    Draws, log-probabilities and marginals are exact for any number of states. They are numbered in the order of
-    ``KSubset.enumerate_support``, which lists them all, as far as they are not too many.
-
-    Attributes:
-        logits: log-weights of the classes, shape ``(*batch, classes)``; z has the same shape.
-        k: how many ones.
-    """
-
-    logits: Tensor
-    k: int
     words: ClassVar[str] = "KSubset"
-
-    @classmethod
-    def of(cls, q: Any) -> Self:
-        return cls(q.logits, q.k)
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        return {"k": self.k}
+    family: ClassVar[Any] = KSubset
 
     @property
     def states(self) -> int:
         return math.comb(self.logits.shape[-1], self.k)
-
-    @property
-    def batch_shape(self) -> torch.Size:
-        return self.logits.shape[:-1]
-
-    def flattened(self, factors: Tensor) -> dict[str, Tensor]:
-        return flattened_logits(self.logits, factors)
-
-    def log_probs(self) -> Tensor:
-        return self._q.log_prob(self._q.enumerate_support(expand=False)).movedim(0, -1)
-
-    def state(self, number: Tensor) -> Tensor:
-        one = KSubset(self.logits.new_zeros(self.logits.shape[-1]), self.k, validate_args=False)
-        return one.enumerate_support().bool()[number]
 
     def number(self, index: Tensor) -> Tensor:
         # How many subsets come later in lexicographic order: those that agree up to a chosen class, and skip it.
@@ -80,14 +48,10 @@ class Subset(Countable):
         return z == 1
 
     def log_prob(self, index: Tensor) -> Tensor:
-        return self._q.log_prob(index.to(self.logits.dtype))
+        return self.law.log_prob(index.to(self.logits.dtype))
 
     def mean(self) -> Tensor:
         return subset_marginals(self.logits, self.k)
-
-    @property
-    def _q(self) -> KSubset:
-        return KSubset(self.logits, self.k, validate_args=False)
 
 
 def _binomial(n: int, r: int) -> int:
