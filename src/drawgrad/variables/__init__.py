@@ -6,6 +6,7 @@ from drawgrad.variables.binary import Binary
 from drawgrad.variables.countable import Countable
 from drawgrad.variables.indexed import Indexed
 from drawgrad.variables.joint import Joint, JointCountable
+from drawgrad.variables.k_of_classes import KOfClasses
 from drawgrad.variables.one_hot import OneHot
 from drawgrad.variables.opaque import Opaque, OpaqueScored
 from drawgrad.variables.parameters import exact_logits, flattened_logits
@@ -24,6 +25,7 @@ __all__ = [
     "Indexed",
     "Joint",
     "JointCountable",
+    "KOfClasses",
     "OneHot",
     "Opaque",
     "OpaqueScored",
