@@ -6,11 +6,9 @@ overhead, and is spared the tensors. Narrow dtypes are widened before and rounde
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import ModuleType
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,8 +39,9 @@ def noise(
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.noise`."""
     out = empty((*_groups(seed), *shape), torch.float32)
-    table = _table(out)
-    for_each_block(wide.noise, table.shape, (table, *_draw(seed, table, row_offset, class_offset), STREAMS[family]))
+    size, seed = _size(out), _plain_seed(seed)
+    draw = _draw(seed, size[0], row_offset, class_offset)
+    for_each_block(wide.noise, size, (out.data_ptr(), size[1], *draw, STREAMS[family]))
     return out.to(dtype)
 
 
@@ -50,14 +49,14 @@ def gumbel_softmax(
     logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int, hard: bool
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_softmax`."""
-    sample = empty_like(logits)
-    table, out = _table(logits), _table(sample)
-    draw = _draw(seed, table, row_offset, class_offset)
+    sample, size = empty_like(logits), _size(logits)
+    plain, tau, seed = _plain(logits), _plain_temperature(tau, logits), _plain_seed(seed)
+    tables = plain.data_ptr(), sample.data_ptr(), size[1]
+    draw = _draw(seed, size[0], row_offset, class_offset)
     if hard:
-        index = np.empty(len(table), np.int64)
-        for_each_block(_layout(table).gumbel_one_hot, table.shape, (table, index, out, *draw))
+        for_each_block(_layout(size).gumbel_one_hot, size, (*tables, *draw))
     else:
-        for_each_block(_layout(table).gumbel_softmax, table.shape, (table, out, _each(tau, logits), *draw))
+        for_each_block(_layout(size).gumbel_softmax, size, (*tables, *_each(tau), *draw))
     return _narrowed(sample, logits)
 
 
@@ -65,19 +64,15 @@ def gumbel_softmax_vjp(
     grad: Tensor, logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_softmax_vjp`."""
-    out = empty_like(logits)
-    tables = (_table(grad), _table(logits), _table(out), _each(tau, logits))
-    draw = _draw(seed, tables[1], row_offset, class_offset)
-    for_each_block(_layout(tables[1]).gumbel_softmax_vjp, tables[1].shape, (*tables, *draw))
-    return _narrowed(out, logits)
+    return _from_logits(_layout(_size(logits)).gumbel_softmax_vjp, grad, logits, tau, seed, row_offset, class_offset)
 
 
 def gumbel_max(logits: Tensor, seed: Seed, row_offset: int, class_offset: int) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_max`."""
-    index = torch.empty(logits.shape[:-1], dtype=torch.int64)
-    table = _table(logits)
-    draw = _draw(seed, table, row_offset, class_offset)
-    for_each_block(_layout(table).gumbel_max, table.shape, (table, index.numpy().reshape(-1), *draw))
+    index, size = torch.empty(logits.shape[:-1], dtype=torch.int64), _size(logits)
+    plain, seed = _plain(logits), _plain_seed(seed)
+    draw = _draw(seed, size[0], row_offset, class_offset)
+    for_each_block(_layout(size).gumbel_max, size, (plain.data_ptr(), index.data_ptr(), size[1], *draw))
     return index
 
 
@@ -85,10 +80,11 @@ def binary_concrete(
     logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int, hard: bool
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.binary_concrete`."""
-    sample = empty_like(logits)
-    tables = (_table(logits), _table(sample), _each(tau, logits))
-    draw = _draw(seed, tables[0], row_offset, class_offset)
-    for_each_block(wide.binary_concrete, tables[0].shape, (*tables, *draw, hard))
+    sample, size = empty_like(logits), _size(logits)
+    plain, tau, seed = _plain(logits), _plain_temperature(tau, logits), _plain_seed(seed)
+    draw = _draw(seed, size[0], row_offset, class_offset)
+    arguments = (plain.data_ptr(), sample.data_ptr(), size[1], *_each(tau), *draw, hard)
+    for_each_block(wide.binary_concrete, size, arguments)
     return _narrowed(sample, logits)
 
 
@@ -96,11 +92,7 @@ def binary_concrete_vjp(
     grad: Tensor, logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.binary_concrete_vjp`."""
-    out = empty_like(logits)
-    tables = (_table(grad), _table(logits), _table(out), _each(tau, logits))
-    draw = _draw(seed, tables[1], row_offset, class_offset)
-    for_each_block(wide.binary_concrete_vjp, tables[1].shape, (*tables, *draw))
-    return _narrowed(out, logits)
+    return _from_logits(wide.binary_concrete_vjp, grad, logits, tau, seed, row_offset, class_offset)
 
 
 def softmax_vjp(grad: Tensor, sample: Tensor, tau: Temperature) -> Tensor:
@@ -113,10 +105,21 @@ def sigmoid_vjp(grad: Tensor, sample: Tensor, tau: Temperature) -> Tensor:
     return _from_sample(wide.sigmoid_vjp, grad, sample, tau)
 
 
+def _from_logits(
+    kernel: Callable[..., None], grad: Tensor, logits: Tensor, tau: Temperature, seed: Seed, *place: int
+) -> Tensor:
+    out, size = empty_like(logits), _size(logits)
+    upstream, plain, tau, seed = _plain(grad), _plain(logits), _plain_temperature(tau, logits), _plain_seed(seed)
+    tables = upstream.data_ptr(), plain.data_ptr(), out.data_ptr(), size[1]
+    for_each_block(kernel, size, (*tables, *_each(tau), *_draw(seed, size[0], *place)))
+    return _narrowed(out, logits)
+
+
 def _from_sample(kernel: Callable[..., None], grad: Tensor, sample: Tensor, tau: Temperature) -> Tensor:
-    out = empty_like(sample)
-    tables = (_table(grad), _table(sample), _table(out))
-    for_each_block(kernel, tables[1].shape, (*tables, _each(tau, sample)))
+    out, size = empty_like(sample), _size(sample)
+    upstream, plain, tau = _plain(grad), _plain(sample), _plain_temperature(tau, sample)
+    tables = upstream.data_ptr(), plain.data_ptr(), out.data_ptr(), size[1]
+    for_each_block(kernel, size, (*tables, *_each(tau), size[0]))
     return _narrowed(out, sample)
 
 
@@ -124,46 +127,55 @@ def _narrowed(result: Tensor, like: Tensor) -> Tensor:
     return result if like.dtype is torch.float32 else result.to(like.dtype)
 
 
-def _layout(table: Any) -> Any:
-    return narrow if table.shape[1] <= narrow.FEW_CLASSES else wide
+def _layout(size: tuple[int, int]) -> ModuleType:
+    return narrow if size[1] <= narrow.FEW_CLASSES else wide
 
 
-def _table(tensor: Tensor) -> Any:
-    """All rows as one float32 array of two dimensions; no copy of a contiguous float32 tensor."""
-    if tensor.dtype is not torch.float32 or not tensor.is_contiguous():
-        tensor = tensor.detach().to(torch.float32).contiguous()
-    array = tensor.numpy(force=True)
-    return array if array.ndim == 2 else array.reshape(_rows(array.shape), array.shape[-1] if array.ndim else 1)
-
-
-def _rows(shape: Sequence[int]) -> int:
+def _size(tensor: Tensor) -> tuple[int, int]:
+    """Rows and classes; one number is a row of one class."""
+    shape = tensor.shape
+    if len(shape) == 2:
+        return shape
     rows = 1
     for size in shape[:-1]:
         rows *= size
-    return rows
+    return rows, shape[-1] if shape else 1
 
 
-def _each(tau: Temperature, like: Tensor) -> Any:
-    """The temperature of each row, or the one of all rows, as an array."""
+# Kernels read memory as it lies: float32 and int64 without gaps. Whoever takes an address holds the tensor meanwhile.
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    if tensor.dtype is torch.float32 and tensor.is_contiguous():
+        return tensor
+    return tensor.detach().to(torch.float32).contiguous()
+
+
+def _plain_temperature(tau: Temperature, like: Tensor) -> Temperature:
+    """One for each row, or a number."""
     if not isinstance(tau, Tensor):
-        return _number(tau)
-    if tau.numel() != 1:
-        tau = tau.detach().expand(*like.shape[:-1], 1).contiguous()
-    return tau.numpy(force=True).reshape(-1)
+        return tau
+    return tau.item() if tau.numel() == 1 else _plain(tau.detach().expand(*like.shape[:-1], 1))
 
 
-@functools.lru_cache(maxsize=64)
-def _number(tau: float) -> Any:
-    return np.array([tau], np.float32)
+def _each(tau: Temperature) -> tuple[float, int]:
+    return (1.0, tau.data_ptr()) if isinstance(tau, Tensor) else (tau, 0)
 
 
 def _groups(seed: Seed) -> tuple[int, ...]:
     return tuple(seed.shape) if isinstance(seed, Tensor) else ()
 
 
-def _draw(seed: Seed, table: Any, row_offset: int, class_offset: int) -> tuple[Any, int, int, int]:
-    """The seeds of all groups, the rows in a group, and where its rows and classes begin."""
+def _plain_seed(seed: Seed) -> Seed:
+    """One for each group, or a number."""
     if not isinstance(seed, Tensor):
-        return np.array([seed], np.int64), len(table), row_offset, class_offset
-    seeds = seed.numpy(force=True).reshape(-1)
-    return np.ascontiguousarray(seeds), len(table) // max(1, len(seeds)), row_offset, class_offset
+        return seed
+    return seed.contiguous() if seed.dim() else int(seed.item())
+
+
+def _draw(seed: Seed, rows: int, row_offset: int, class_offset: int) -> tuple[int, int, int, int, int, int]:
+    """The seeds of all groups, the groups and the rows in each, and where its rows and classes begin."""
+    if not isinstance(seed, Tensor):
+        return seed, 0, 1, rows, row_offset, class_offset
+    groups = seed.numel()
+    return 0, seed.data_ptr(), groups, rows // max(1, groups), row_offset, class_offset

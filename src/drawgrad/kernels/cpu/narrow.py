@@ -11,7 +11,8 @@ from numba import uint64
 
 from drawgrad.kernels.cpu.jit import device_function, kernel
 from drawgrad.kernels.cpu.scalar import exp, gumbel, inverse, words
-from drawgrad.kernels.cpu.wide import one_hot
+from drawgrad.kernels.cpu.views import indices, seeds_of, table, temperatures
+from drawgrad.kernels.cpu.wide import mark
 from drawgrad.kernels.philox import GUMBEL_STREAM, WORD, WORDS
 
 __all__ = ["FEW_CLASSES", "gumbel_max", "gumbel_one_hot", "gumbel_softmax", "gumbel_softmax_vjp"]
@@ -96,8 +97,12 @@ def _exponentiate_tile(scores, classes, inverse_tau, top, scale):
 
 
 @kernel
-def gumbel_softmax(logits, sample, tau, seeds, rows, row_offset, class_offset, start, stop):
-    classes = logits.shape[1]
+def gumbel_softmax(
+    logits, sample, classes, tau, taus, seed, seeds, groups, rows, row_offset, class_offset, start, stop
+):
+    count = groups * rows
+    logits, sample = table(logits, count, classes), table(sample, count, classes)
+    tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
     scores = np.zeros(classes * LANES, np.float32)
     drawn = np.empty((classes + 2 * WORDS) * LANES, np.uint32)
     lanes = np.empty(4 * LANES, np.uint64)
@@ -115,8 +120,12 @@ def gumbel_softmax(logits, sample, tau, seeds, rows, row_offset, class_offset, s
 
 
 @kernel
-def gumbel_softmax_vjp(grad, logits, out, tau, seeds, rows, row_offset, class_offset, start, stop):
-    classes = logits.shape[1]
+def gumbel_softmax_vjp(
+    grad, logits, out, classes, tau, taus, seed, seeds, groups, rows, row_offset, class_offset, start, stop
+):
+    count = groups * rows
+    grad, logits, out = table(grad, count, classes), table(logits, count, classes), table(out, count, classes)
+    tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
     scores = np.zeros(classes * LANES, np.float32)
     drawn = np.empty((classes + 2 * WORDS) * LANES, np.uint32)
     lanes = np.empty(4 * LANES, np.uint64)
@@ -140,9 +149,25 @@ def gumbel_softmax_vjp(grad, logits, out, tau, seeds, rows, row_offset, class_of
                 row[k] = f32(0) if y == f32(0) else value
 
 
+@device_function()
+def _find_winners(scores, classes, top, winner):
+    """The class of the largest score of each lane."""
+    top[:] = MINUS_INFINITY
+    winner[:] = -1
+    for k in range(classes):
+        column = scores[LANES * k :]
+        for r in range(LANES):
+            score = NAN if column[r] == INFINITY else column[r]
+            # True for the first NaN as well: no number is at least a NaN, and afterwards top is one.
+            better = not (score <= top[r]) and top[r] == top[r]
+            top[r] = score if better else top[r]
+            winner[r] = k if better else winner[r]
+
+
 @kernel
-def gumbel_max(logits, index, seeds, rows, row_offset, class_offset, start, stop):
-    classes = logits.shape[1]
+def gumbel_max(logits, index, classes, seed, seeds, groups, rows, row_offset, class_offset, start, stop):
+    logits, index = table(logits, groups * rows, classes), indices(index, groups * rows)
+    seeds = seeds_of(seed, seeds, groups)
     scores = np.zeros(classes * LANES, np.float32)
     drawn = np.empty((classes + 2 * WORDS) * LANES, np.uint32)
     lanes = np.empty(4 * LANES, np.uint64)
@@ -151,21 +176,23 @@ def gumbel_max(logits, index, seeds, rows, row_offset, class_offset, start, stop
         count = min(LANES, stop - first)
         _number_lanes(lanes, seeds, rows, row_offset, first)
         _score_tile(logits, scores, drawn, lanes, first, count, class_offset)
-        top[:] = MINUS_INFINITY
-        winner[:] = -1
-        for k in range(classes):
-            column = scores[LANES * k :]
-            for r in range(LANES):
-                score = NAN if column[r] == INFINITY else column[r]
-                # True for the first NaN as well: no number is at least a NaN, and afterwards top is one.
-                better = not (score <= top[r]) and top[r] == top[r]
-                top[r] = score if better else top[r]
-                winner[r] = k if better else winner[r]
+        _find_winners(scores, classes, top, winner)
         for r in range(count):
             index[first + r] = winner[r]
 
 
 @kernel
-def gumbel_one_hot(logits, index, sample, seeds, rows, row_offset, class_offset, start, stop):
-    gumbel_max(logits, index, seeds, rows, row_offset, class_offset, start, stop)
-    one_hot(logits, index, sample, start, stop)
+def gumbel_one_hot(logits, sample, classes, seed, seeds, groups, rows, row_offset, class_offset, start, stop):
+    logits, sample = table(logits, groups * rows, classes), table(sample, groups * rows, classes)
+    seeds = seeds_of(seed, seeds, groups)
+    scores = np.zeros(classes * LANES, np.float32)
+    drawn = np.empty((classes + 2 * WORDS) * LANES, np.uint32)
+    lanes = np.empty(4 * LANES, np.uint64)
+    top, winner = np.empty(LANES, np.float32), np.empty(LANES, np.int32)
+    for first in range(start, stop, LANES):
+        count = min(LANES, stop - first)
+        _number_lanes(lanes, seeds, rows, row_offset, first)
+        _score_tile(logits, scores, drawn, lanes, first, count, class_offset)
+        _find_winners(scores, classes, top, winner)
+        for r in range(count):
+            mark(logits[first + r], sample[first + r], winner[r])

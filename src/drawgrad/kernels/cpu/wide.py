@@ -1,7 +1,8 @@
 """Kernels for rows of many classes: the lanes of a vector are neighboring classes of one row.
 
-A kernel handles the rows [start, stop) of arrays of shape ``(groups * rows, classes)``. Row i belongs to group
-``i // rows`` and is number ``row_offset + i % rows`` in it. ``tau`` holds one temperature, or one for each row.
+A kernel handles the rows [start, stop) of tables of shape ``(groups * rows, classes)``, which it is given by their
+addresses. Row i belongs to group ``i // rows`` and is number ``row_offset + i % rows`` in it. ``tau`` is the
+temperature of all rows, or ``taus`` the address of one for each; ``seed`` and ``seeds`` likewise, for each group.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from numba import int32, uint64
 
 from drawgrad.kernels.cpu.jit import device_function, kernel
 from drawgrad.kernels.cpu.scalar import bits_of, exp, float_of, gumbel, inverse, logistic, sigmoid, words
+from drawgrad.kernels.cpu.views import indices, seeds_of, table, temperatures
 from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM, WORD, WORDS
 
 __all__ = [
@@ -20,8 +22,8 @@ __all__ = [
     "gumbel_one_hot",
     "gumbel_softmax",
     "gumbel_softmax_vjp",
+    "mark",
     "noise",
-    "one_hot",
     "sigmoid_vjp",
     "softmax_vjp",
 ]
@@ -119,7 +121,12 @@ def reciprocal(total):
 
 
 @kernel
-def gumbel_softmax(logits, sample, tau, seeds, rows, row_offset, class_offset, start, stop):
+def gumbel_softmax(
+    logits, sample, classes, tau, taus, seed, seeds, groups, rows, row_offset, class_offset, start, stop
+):
+    count = groups * rows
+    logits, sample = table(logits, count, classes), table(sample, count, classes)
+    tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
     scratch = np.empty(CHUNK + WORDS, np.uint32)
     for i in range(start, stop):
         row = sample[i]
@@ -164,7 +171,12 @@ def _center(grad, weights, out, scale, mean, inverse_tau):
 
 
 @kernel
-def gumbel_softmax_vjp(grad, logits, out, tau, seeds, rows, row_offset, class_offset, start, stop):
+def gumbel_softmax_vjp(
+    grad, logits, out, classes, tau, taus, seed, seeds, groups, rows, row_offset, class_offset, start, stop
+):
+    count = groups * rows
+    grad, logits, out = table(grad, count, classes), table(logits, count, classes), table(out, count, classes)
+    tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
     scratch = np.empty(CHUNK + WORDS, np.uint32)
     for i in range(start, stop):
         row = out[i]
@@ -176,28 +188,28 @@ def gumbel_softmax_vjp(grad, logits, out, tau, seeds, rows, row_offset, class_of
 
 
 @kernel
-def softmax_vjp(grad, sample, out, tau, start, stop):
+def softmax_vjp(grad, sample, out, classes, tau, taus, count, start, stop):
+    grad, sample, out = table(grad, count, classes), table(sample, count, classes), table(out, count, classes)
+    tau = temperatures(tau, taus, count)
     for i in range(start, stop):
         mean = _weighted_sum(sample[i], grad[i])
         _center(grad[i], sample[i], out[i], f32(1), mean, inverse(tau[i % tau.shape[0]]))
 
 
-@kernel
-def gumbel_max(logits, index, seeds, rows, row_offset, class_offset, start, stop):
-    scratch = np.empty(CHUNK + WORDS, np.uint32)
-    buffer = np.empty(CHUNK, np.float32)
-    for i in range(start, stop):
-        best, winner = MINUS_INFINITY, -1
-        for begin in range(0, logits.shape[1], CHUNK):
-            chunk = logits[i, begin : begin + CHUNK]
-            scores = buffer[: chunk.shape[0]]
-            gumbel_scores(chunk, scores, scratch, seeds[i // rows], row_offset + i % rows, class_offset + begin)
-            top = largest(scores, scores.shape[0])
-            if top > best or top != top:
-                best, winner = top, begin + _find(scores, top)
-            if best != best:
-                break
-        index[i] = winner
+@device_function()
+def _winner(logits, buffer, scratch, seed, row, class_offset):
+    """The class of the largest logit + Gumbel of one row."""
+    best, winner = MINUS_INFINITY, -1
+    for begin in range(0, logits.shape[0], CHUNK):
+        chunk = logits[begin : begin + CHUNK]
+        scores = buffer[: chunk.shape[0]]
+        gumbel_scores(chunk, scores, scratch, seed, row, class_offset + begin)
+        top = largest(scores, scores.shape[0])
+        if top > best or top != top:
+            best, winner = top, begin + _find(scores, top)
+        if best != best:
+            break
+    return winner
 
 
 @device_function()
@@ -213,24 +225,37 @@ def _find(scores, top):
 
 
 @kernel
-def one_hot(logits, index, sample, start, stop):
+def gumbel_max(logits, index, classes, seed, seeds, groups, rows, row_offset, class_offset, start, stop):
+    logits, index = table(logits, groups * rows, classes), indices(index, groups * rows)
+    seeds = seeds_of(seed, seeds, groups)
+    scratch, buffer = np.empty(CHUNK + WORDS, np.uint32), np.empty(CHUNK, np.float32)
     for i in range(start, stop):
-        winner = index[i]
-        # The winner of a row with a NaN or +inf is the first of them.
-        failed = winner >= 0 and not logits[i, winner] < INFINITY
-        sample[i, :] = NAN if failed else f32(0)
-        if winner >= 0 and not failed:
-            sample[i, winner] = f32(1)
+        index[i] = _winner(logits[i], buffer, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
+
+
+@device_function()
+def mark(logits, sample, winner):
+    """The one-hot vector of a row's winner."""
+    # The winner of a row with a NaN or +inf is the first of them.
+    failed = winner >= 0 and not logits[winner] < INFINITY
+    sample[:] = NAN if failed else f32(0)
+    if winner >= 0 and not failed:
+        sample[winner] = f32(1)
 
 
 @kernel
-def gumbel_one_hot(logits, index, sample, seeds, rows, row_offset, class_offset, start, stop):
-    gumbel_max(logits, index, seeds, rows, row_offset, class_offset, start, stop)
-    one_hot(logits, index, sample, start, stop)
+def gumbel_one_hot(logits, sample, classes, seed, seeds, groups, rows, row_offset, class_offset, start, stop):
+    logits, sample = table(logits, groups * rows, classes), table(sample, groups * rows, classes)
+    seeds = seeds_of(seed, seeds, groups)
+    scratch, buffer = np.empty(CHUNK + WORDS, np.uint32), np.empty(CHUNK, np.float32)
+    for i in range(start, stop):
+        winner = _winner(logits[i], buffer, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
+        mark(logits[i], sample[i], winner)
 
 
 @kernel
-def noise(out, seeds, rows, row_offset, class_offset, stream, start, stop):
+def noise(out, classes, seed, seeds, groups, rows, row_offset, class_offset, stream, start, stop):
+    out, seeds = table(out, groups * rows, classes), seeds_of(seed, seeds, groups)
     scratch = np.empty(CHUNK + WORDS, np.uint32)
     for i in range(start, stop):
         for begin in range(0, out.shape[1], CHUNK):
@@ -239,7 +264,12 @@ def noise(out, seeds, rows, row_offset, class_offset, stream, start, stop):
 
 
 @kernel
-def binary_concrete(logits, sample, tau, seeds, rows, row_offset, class_offset, hard, start, stop):
+def binary_concrete(
+    logits, sample, classes, tau, taus, seed, seeds, groups, rows, row_offset, class_offset, hard, start, stop
+):
+    count = groups * rows
+    logits, sample = table(logits, count, classes), table(sample, count, classes)
+    tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
     scratch = np.empty(CHUNK + WORDS, np.uint32)
     for i in range(start, stop):
         inverse_tau = inverse(tau[i % tau.shape[0]])
@@ -265,7 +295,12 @@ def _sigmoid_vjp(upstream, y, inverse_tau):
 
 
 @kernel
-def binary_concrete_vjp(grad, logits, result, tau, seeds, rows, row_offset, class_offset, start, stop):
+def binary_concrete_vjp(
+    grad, logits, result, classes, tau, taus, seed, seeds, groups, rows, row_offset, class_offset, start, stop
+):
+    count = groups * rows
+    grad, logits, result = table(grad, count, classes), table(logits, count, classes), table(result, count, classes)
+    tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
     scratch = np.empty(CHUNK + WORDS, np.uint32)
     for i in range(start, stop):
         inverse_tau = inverse(tau[i % tau.shape[0]])
@@ -279,7 +314,9 @@ def binary_concrete_vjp(grad, logits, result, tau, seeds, rows, row_offset, clas
 
 
 @kernel
-def sigmoid_vjp(grad, sample, out, tau, start, stop):
+def sigmoid_vjp(grad, sample, out, classes, tau, taus, count, start, stop):
+    grad, sample, out = table(grad, count, classes), table(sample, count, classes), table(out, count, classes)
+    tau = temperatures(tau, taus, count)
     for i in range(start, stop):
         upstream, row, result = grad[i], sample[i], out[i]
         inverse_tau = inverse(tau[i % tau.shape[0]])
