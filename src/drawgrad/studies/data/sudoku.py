@@ -18,22 +18,24 @@ LEVELS = ("kids", "easy", "medium", "expert", "evil")
 """From about 50 givens to 17."""
 
 
-def load_boards(level: str, data_dir: Path) -> tuple[Int[Tensor, "boards 81"], Int[Tensor, "boards 81"]]:
+def load_boards(level: str, data_dir: Path | None) -> tuple[Int[Tensor, "boards 81"], Int[Tensor, "boards 81"]]:
     """Boards of a level and their solutions.
 
     Args:
         level: One of :data:`LEVELS`.
-        data_dir: Folder with `sudoku/<level>.csv.gz` or `sudoku/<level>.csv`.
+        data_dir: Folder with `sudoku/<level>.csv.gz` or `sudoku/<level>.csv`: nobody offers them for download.
 
     Returns:
         Values 0 to 8 of the cells, row by row, -1 for a blank one; and the same for the solutions.
 
     Raises:
         ValueError: If there is no such level.
-        DataError: If the file is missing or damaged.
+        DataError: If the file is missing or damaged, or if there is no folder.
     """
     if level not in LEVELS:
         raise ValueError(f"level must be one of {', '.join(LEVELS)}, but it is {level!r}; choose one of them")
+    if data_dir is None:
+        raise DataError(f"sudoku/{level}.csv cannot be downloaded; name the folder where it is as the data folder")
     packed, plain = (data_dir / "sudoku" / f"{level}.csv{ending}" for ending in (".gz", ""))
     try:
         text = gzip.decompress(packed.read_bytes()).decode() if packed.is_file() else plain.read_text()

@@ -77,7 +77,7 @@ class Job:
         from drawgrad.studies.records import NUMERICS
 
         recipe: Any = self.recipe
-        fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe) if field.compare}
         return {"recipe": type(recipe).__name__, "seed": self.seed, **fields, "numerics": NUMERICS}
 
     @property

@@ -12,7 +12,7 @@ from drawgrad.studies.data import load
 from drawgrad.studies.data.labels import load_mnist_labels
 from drawgrad.studies.data.sudoku import load_boards
 
-__all__ = ["TEST_BOARDS", "Boards", "Digits", "Handwritten", "load_handwritten"]
+__all__ = ["TEST_BOARDS", "Boards", "Digits", "Handwritten", "Told", "load_handwritten"]
 
 TEST_BOARDS = 500
 """The last ones of each level's file; training takes from those before them."""
@@ -61,6 +61,26 @@ class Boards:
         """Some of them."""
         return Boards(self.puzzles[rows], self.solutions[rows])
 
+    def told(self, digits: Digits, generator: torch.Generator) -> Told:
+        """What is told of these boards, written by hand with random images."""
+        blanks = self.solutions.masked_fill(self.given, -1)
+        return Told(digits.draw(self.puzzles[self.given], generator), self.given, blanks)
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that training is told of some boards: no value of a given is part of it.
+
+    Args:
+        images: Of the givens of all boards, in order.
+        given: Where the givens are.
+        blanks: Values 0 to 8 of the blank cells, -1 for a given, shape `(boards, 81)`.
+    """
+
+    images: Float[Tensor, "givens 1 28 28"]
+    given: Bool[Tensor, "boards 81"]
+    blanks: Int[Tensor, "boards 81"]
+
 
 @dataclass(frozen=True)
 class Handwritten:
@@ -72,11 +92,11 @@ class Handwritten:
     test: dict[str, Boards]
 
 
-def load_handwritten(data_dir: Path, train_levels: tuple[str, ...], test_levels: tuple[str, ...]) -> Handwritten:
+def load_handwritten(data_dir: Path | None, train_levels: tuple[str, ...], test_levels: tuple[str, ...]) -> Handwritten:
     """Load everything.
 
     Args:
-        data_dir: Folder with `mnist/` and `sudoku/`.
+        data_dir: Folder with `mnist/`, which is downloaded if there is no folder, and `sudoku/`, which is not.
         train_levels: Whose boards train, but for the last `TEST_BOARDS` of each.
         test_levels: Whose last `TEST_BOARDS` boards test.
 
