@@ -16,8 +16,9 @@ from drawgrad.logic.constraints import (
     Rule,
     Table,
 )
+from drawgrad.logic.cp_sat import CpSat
 from drawgrad.logic.domains import Draw, HardDomains, Hardening, Mode, SoftDomains, Threshold
-from drawgrad.logic.encoding import encode
+from drawgrad.logic.encoding import decode, encode
 from drawgrad.logic.exact import all_solutions, log_partition, marginals
 from drawgrad.logic.problem import Problem
 from drawgrad.logic.reading import read_dimacs, read_sudoku, sudoku, write_sudoku
@@ -41,6 +42,7 @@ __all__ = [
     "Cardinality",
     "Clause",
     "Constraint",
+    "CpSat",
     "Draw",
     "Element",
     "Equal",
@@ -75,6 +77,7 @@ __all__ = [
     "Threshold",
     "Viterbi",
     "all_solutions",
+    "decode",
     "encode",
     "log_partition",
     "marginals",

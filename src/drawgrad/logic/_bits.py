@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch.nn.functional import pad
 
 from drawgrad._typing import Bool, Int, Tensor
 
@@ -37,10 +36,10 @@ def pack_bits(mask: Bool[Tensor, "*shape values"]) -> Int[Tensor, "*shape words"
         >>> pack_bits(torch.tensor([True, True, False]))
         tensor([3])
     """
-    words = words_for(mask.shape[-1])
-    padded = pad(mask.long(), (0, words * WORD - mask.shape[-1])).unflatten(-1, (words, WORD))
     # Every bit is there once at most, so the sum is their OR, wrapped where it reaches the sign.
-    return (padded << torch.arange(WORD, device=mask.device)).sum(-1)
+    numbers = torch.arange(mask.shape[-1], device=mask.device) % WORD
+    bits = (mask.long() << numbers).split(WORD, -1)
+    return torch.cat([part.sum(-1, keepdim=True) if len(numbers) else part for part in bits], -1)
 
 
 def unpack_bits(words: Int[Tensor, "*shape words"], values: int) -> Bool[Tensor, "..."]:
@@ -58,5 +57,5 @@ def unpack_bits(words: Int[Tensor, "*shape words"], values: int) -> Bool[Tensor,
         >>> unpack_bits(torch.tensor([3]), 3)
         tensor([ True,  True, False])
     """
-    bits = (words[..., None] >> torch.arange(WORD, device=words.device)) & 1
-    return bits.flatten(-2)[..., :values].bool()
+    numbers = torch.arange(values, device=words.device)
+    return ((words.index_select(-1, numbers // WORD) >> numbers % WORD) & 1).bool()

@@ -11,7 +11,7 @@ from drawgrad.logic._bits import words_for
 if TYPE_CHECKING:
     from drawgrad.logic.constraints import Constraint, Rule
 
-__all__ = ["encode"]
+__all__ = ["decode", "encode"]
 
 VERSION = 1
 HEADER = 10
@@ -88,3 +88,32 @@ def encode(variables: int, values: int, constraints: Sequence[Constraint], rules
     work = max((rule.work(words) for rule in rule_at), default=0)
     code[:HEADER] = [VERSION, variables, values, words, len(at), table, starts, lists, masks, work]
     return np.array(code, dtype=np.int64)
+
+
+def decode(program: Any) -> tuple[int, int, list[tuple[int, list[int], list[int]]]]:
+    """What is in a program, as a solver in Python likes it: the inverse of :func:`encode`.
+
+    Returns:
+        Number of variables, number of values, and for each constraint the number of its kind, what follows that number
+        in its rule, up to the next rule or the first constraint at least, and its variables.
+
+    Raises:
+        ValueError: if the program has another version.
+
+    Example:
+        >>> from drawgrad.logic import AllDifferent, Problem
+        >>> decode(Problem(3, 3, [AllDifferent([0, 2])]).program)
+        (3, 3, [(1, [0], [0, 2])])
+    """
+    code = program.tolist()
+    if code[0] != VERSION:
+        raise ValueError(f"program must have version {VERSION}, but it is {code[0]}; encode the problem anew")
+    variables, values, count, table = code[1], code[2], code[4], code[5]
+    constraints = [code[place] for place in range(table, table + count)]
+    ends = sorted({code[at] for at in constraints} | set(constraints))
+    found = []
+    for at in constraints:
+        rule, arity = code[at], code[at + 1]
+        end = next(place for place in ends if place > rule)
+        found.append((code[rule], code[rule + 1 : end], code[at + 2 : at + 2 + arity]))
+    return variables, values, found

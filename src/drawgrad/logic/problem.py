@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from drawgrad._checks import check_count, check_flag
 from drawgrad._typing import Bool, Int, Tensor
+from drawgrad.logic._bits import pack_bits, unpack_bits
 from drawgrad.logic._programs import Programs
 from drawgrad.logic.constraints import Constraint, Rule
 from drawgrad.logic.domains import HardDomains, SoftDomains
@@ -71,6 +72,7 @@ class Problem:
             self.variables, self.values, [(rule, c.scope) for rule, c in zip(self.rules, self.constraints, strict=True)]
         )
         self._possible = torch.arange(self.values) < torch.tensor(self.sizes, dtype=torch.int64)[:, None]
+        self._everything = HardDomains.from_mask(self._possible)
 
     def __repr__(self) -> str:
         values = self.values if len(set(self.sizes)) <= 1 else f"{min(self.sizes)} to {self.values}"
@@ -153,9 +155,12 @@ class Problem:
                 f"assignment must have shape (*batch, {self.variables}), but it is {tuple(assignment.shape)}; give a "
                 "value for each variable, -1 for an open one"
             )
-        numbers = torch.arange(self.values, device=assignment.device)
-        free = assignment[..., None] < 0
-        return HardDomains.from_mask(((assignment[..., None] == numbers) | free) & self._mask(assignment.device))
+        everything = self._everything.words.to(assignment.device)
+        own = pack_bits(torch.eye(self.values + 1, dtype=torch.bool, device=assignment.device))[
+            :, : everything.shape[-1]
+        ]
+        words = own[assignment.clamp(0, self.values)]
+        return self._hard(torch.where(assignment[..., None] < 0, everything, words & everything))
 
     def satisfied(self, assignment: Int[Tensor, "*batch variables"]) -> Bool[Tensor, "*batch"]:
         """Whether an assignment has values that there are and keeps every constraint.
@@ -232,8 +237,7 @@ class Problem:
         if rounds is not None:
             check_count(rounds, "rounds")
         if isinstance(domains, HardDomains):
-            self._check_domains(tuple(domains.bits.shape[: domains.words.dim() - 1]), domains.values)
-            return self._propagate_hard(domains, rounds)
+            return self._propagate_hard(self._words(domains), rounds)
         check_flag(recompute, "recompute")
         self._check_domains(tuple(domains.elements.shape[:-1]), domains.elements.shape[-1])
         domains = domains if semiring is None else domains.within(semiring)
@@ -279,10 +283,8 @@ class Problem:
             tensor(2)
         """
         check_count(limit, "limit", minimum=1)
-        domains = HardDomains.from_mask(self._mask(None)) if domains is None else domains
-        self._check_domains(tuple(domains.bits.shape[: domains.words.dim() - 1]), domains.values)
-        mask = domains.mask() & self._mask(domains.bits.device)
-        return run(solver, self.program, mask, None, Limits(limit, nodes, seconds))
+        words = self._everything.words if domains is None else self._words(domains)
+        return run(solver, self.program, words, None, Limits(limit, nodes, seconds))
 
     def most_likely(
         self,
@@ -312,7 +314,7 @@ class Problem:
         # Sums of scores stay finite, so that differences of them say what a choice costs.
         scores = domains.semiring.log(domains.elements.detach()).double().clamp_max(MOST_SCORE)
         mask = (scores > -torch.inf) & self._mask(scores.device)
-        return run(solver, self.program, mask, scores, Limits(1, nodes, seconds))
+        return run(solver, self.program, pack_bits(mask), scores, Limits(1, nodes, seconds))
 
     @cached_property
     def program(self) -> Any:
@@ -330,21 +332,25 @@ class Problem:
                 f"{shape[-1] if shape else 'no'} and {values}; make them with the problem's domains() or fixed()"
             )
 
-    def _propagate_hard(self, domains: HardDomains, rounds: int | None) -> HardDomains:
-        mask = domains.mask() & self._mask(domains.bits.device)
-        if domains.bits.device.type != "cpu":
+    def _words(self, domains: HardDomains) -> Tensor:
+        """Domains of this problem as words, without values that there are not."""
+        words = domains.words
+        self._check_domains(tuple(words.shape[:-1]), domains.values)
+        return words & self._everything.words.to(words.device)
+
+    def _hard(self, words: Tensor) -> HardDomains:
+        return HardDomains(words if words.shape[-1] > 1 else words.squeeze(-1), self.values)
+
+    def _propagate_hard(self, words: Tensor, rounds: int | None) -> HardDomains:
+        if words.device.type != "cpu":
             # The twin in tensors: the same bits, without a way to the CPU and back.
-            found = self.propagate(SoftDomains(mask, Boolean()), rounds=rounds).elements
-            return HardDomains.from_mask(found)
+            mask = unpack_bits(words, self.values)
+            return HardDomains.from_mask(self.propagate(SoftDomains(mask, Boolean()), rounds=rounds).elements)
         from drawgrad.logic.engine.batch import propagate
 
-        words = HardDomains.from_mask(mask).words
-        found = propagate(
-            self.program,
-            words.reshape(math.prod(words.shape[:-2]), *words.shape[-2:]).numpy(),
-            -1 if rounds is None else rounds,
-        )
-        return HardDomains(torch.from_numpy(found).reshape(domains.bits.shape), self.values)
+        flat = words.reshape(math.prod(words.shape[:-2]), *words.shape[-2:]).numpy()
+        found = propagate(self.program, flat, -1 if rounds is None else rounds)
+        return self._hard(torch.from_numpy(found).reshape(words.shape))
 
 
 def _changed(before: Tensor, after: Tensor, tolerance: float) -> bool:

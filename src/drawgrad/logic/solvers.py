@@ -12,7 +12,6 @@ import torch
 
 from drawgrad._checks import check_count, check_nonnegative
 from drawgrad._typing import Bool, Float, Int, Tensor
-from drawgrad.logic.domains import HardDomains
 
 __all__ = ["HardEngine", "Limits", "Report", "Solutions", "Solver", "Status"]
 
@@ -154,13 +153,12 @@ class Solutions:
         return (self.counts == 0) & (self.status == Status.COMPLETE)
 
 
-def run(solver: Solver | None, program: Any, mask: Tensor, scores: Tensor | None, limits: Limits) -> Solutions:
-    """Ask a solver, with domains as booleans ``(*batch, variables, values)``."""
+def run(solver: Solver | None, program: Any, words: Tensor, scores: Tensor | None, limits: Limits) -> Solutions:
+    """Ask a solver, with domains as words ``(*batch, variables, words)``."""
     solver = HardEngine() if solver is None else solver
     if not isinstance(solver, Solver):
         raise TypeError(f"solver must have a method search, such as HardEngine(), but it is {solver!r}; make one")
-    batch, device = mask.shape[:-2], mask.device
-    words = HardDomains.from_mask(mask).words
+    batch, device = words.shape[:-2], words.device
     count = math.prod(batch)
     flat = None if scores is None else scores.reshape(count, *scores.shape[-2:]).contiguous().cpu().numpy()
     found = solver.search(program, words.reshape(count, *words.shape[-2:]).contiguous().cpu().numpy(), flat, limits)

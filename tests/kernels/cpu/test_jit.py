@@ -142,3 +142,12 @@ def test_processes_share_the_cache(tmp_path: Path) -> None:
     assert first.endswith(" 0")
     drawn = first.removesuffix("0")
     assert sample(tmp_path) == drawn + "1"
+
+
+def test_references_are_counted_only_where_they_are_to_be() -> None:
+    for counted in (True, False):
+        kernel = jit.kernel(counted=counted)(twice)
+        values, out = np.arange(5.0), np.zeros(5)
+        kernel(values, out)
+        assert out.tolist() == [0, 2, 4, 6, 8]
+        assert ("NRT_incref" in kernel.inspect_llvm(kernel.signatures[0])) == counted

@@ -82,14 +82,25 @@ class _Cache(FunctionCache):
             return
 
 
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function of arrays that runs without the interpreter lock; cached on disk."""
-    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", fastmath=EXACT)(function)
+def kernel(function: Callable[..., Any] | None = None, *, counted: bool = True) -> Any:
+    """Compile a function of arrays that runs without the interpreter lock; cached on disk.
+
+    Numba counts references to arrays, at a few atomic operations a call, which is most of the time of a kernel that
+    calls small functions all the time. ``counted=False`` leaves it out: such a kernel, and all that it calls, can make
+    no arrays of its own.
+    """
+    if function is None:
+        return functools.partial(kernel, counted=counted)
+    dispatcher: Any = numba.njit(**_options(EXACT, counted))(function)
     with contextlib.suppress(OSError, RuntimeError):  # No home directory, no readable source.
         dispatcher._cache = _Cache(function)
     return dispatcher
 
 
-def device_function(*flags: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile a function that kernels call, with further fast-math ``flags``."""
-    return numba.njit(nogil=True, forceinline=True, error_model="numpy", fastmath=EXACT | set(flags))
+def device_function(*flags: str, counted: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile a function that kernels call, with further fast-math ``flags``; ``counted`` as for :func:`kernel`."""
+    return numba.njit(forceinline=True, **_options(EXACT | set(flags), counted))
+
+
+def _options(fastmath: set[str], counted: bool) -> dict[str, Any]:
+    return {"nogil": True, "error_model": "numpy", "fastmath": fastmath, "_nrt": counted}

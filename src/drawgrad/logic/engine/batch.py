@@ -37,7 +37,7 @@ def solve(code: Any, domains: Any, scores: Any, limit: int, nodes: int, seconds:
     solutions = np.full((len(domains), limit, domains.shape[1]), -1, np.int64)
     report = np.zeros((len(domains), 3), np.int64)
     best, slack = np.full(len(domains), -np.inf), np.zeros(len(domains))
-    given = np.empty((0, 0, 0)) if scores is None else np.ascontiguousarray(scores, np.float64)
+    given = np.empty((len(domains), 0, 0)) if scores is None else np.ascontiguousarray(scores, np.float64)
 
     def work(start: int, stop: int) -> None:
         memory = _Memory(code)

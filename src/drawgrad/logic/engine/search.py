@@ -27,7 +27,7 @@ pass left out something because of its score."""
 STATE = 6
 
 
-@kernel
+@kernel(counted=False)
 def rounds(
     code: Any, domains: Any, count: Any, old: Any, log: Any, masks: Any, work: Any, start: Any, stop: Any
 ) -> Any:
@@ -35,7 +35,9 @@ def rounds(
     for problem in range(start, stop):
         done = 0
         while done != count:
-            old[:] = domains[problem]
+            for variable in range(code[1]):
+                for word in range(code[3]):
+                    old[variable, word] = domains[problem, variable, word]
             taken = 0
             for constraint in range(code[4]):
                 # The log is for a search; a round may take more than it holds, one constraint does not.
@@ -46,7 +48,7 @@ def rounds(
                 break
 
 
-@device_function()
+@device_function(counted=False)
 def awake(code: Any, variable: Any, state: Any, queue: Any, queued: Any) -> Any:
     """Queue the constraints of a variable."""
     starts, lists = code[6], code[7]
@@ -59,7 +61,7 @@ def awake(code: Any, variable: Any, state: Any, queue: Any, queued: Any) -> Any:
             state[LENGTH] += 1
 
 
-@device_function()
+@device_function(counted=False)
 def take(
     code: Any, domain: Any, variable: Any, word: Any, mask: Any, log: Any, state: Any, queue: Any, queued: Any
 ) -> Any:
@@ -70,7 +72,7 @@ def take(
         awake(code, variable, state, queue, queued)
 
 
-@device_function()
+@device_function(counted=False)
 def settle(code: Any, domain: Any, log: Any, masks: Any, work: Any, state: Any, queue: Any, queued: Any) -> Any:
     """Run the queue empty; whether no domain became empty."""
     words = code[3]
@@ -92,7 +94,7 @@ def settle(code: Any, domain: Any, log: Any, masks: Any, work: Any, state: Any, 
     return good
 
 
-@device_function()
+@device_function(counted=False)
 def choose(code: Any, domain: Any) -> Any:
     """The first variable with the fewest values, of those with several; -1 if there is none."""
     found, fewest = -1, 64 * code[3] + 1
@@ -110,7 +112,7 @@ def choose(code: Any, domain: Any) -> Any:
     return found
 
 
-@device_function()
+@device_function(counted=False)
 def bound(code: Any, domain: Any, scores: Any) -> Any:
     """The sum of each variable's best score: no solution below is better."""
     total = 0.0
@@ -119,7 +121,7 @@ def bound(code: Any, domain: Any, scores: Any) -> Any:
     return total
 
 
-@device_function()
+@device_function(counted=False)
 def best_of(code: Any, domain: Any, variable: Any, scores: Any) -> Any:
     """The best score of a variable's values."""
     best = -np.inf
@@ -129,7 +131,7 @@ def best_of(code: Any, domain: Any, variable: Any, scores: Any) -> Any:
     return best
 
 
-@device_function()
+@device_function(counted=False)
 def expel(code: Any, domain: Any, scores: Any, spare: Any, log: Any, state: Any, queue: Any, queued: Any) -> Any:
     """Take the values that cost more than there is to spare; whether there were any."""
     before = state[LOGGED]
@@ -141,7 +143,7 @@ def expel(code: Any, domain: Any, scores: Any, spare: Any, log: Any, state: Any,
     return state[LOGGED] > before
 
 
-@device_function()
+@device_function(counted=False)
 def undo(domain: Any, log: Any, length: Any, state: Any) -> Any:
     """Put back what was taken since the log had that length."""
     while state[LOGGED] > length:
@@ -150,7 +152,7 @@ def undo(domain: Any, log: Any, length: Any, state: Any) -> Any:
         domain[log[entry, 0], log[entry, 1]] = log[entry, 2]
 
 
-@device_function()
+@device_function(counted=False)
 def awake_all(code: Any, state: Any, queue: Any, queued: Any) -> Any:
     """Queue every constraint."""
     for constraint in range(code[4]):
@@ -160,7 +162,7 @@ def awake_all(code: Any, state: Any, queue: Any, queued: Any) -> Any:
     state[LENGTH] = code[4]
 
 
-@device_function()
+@device_function(counted=False)
 def first_value(code: Any, domain: Any, variable: Any, scores: Any) -> Any:
     """The value to try first: the one with the best score, or the first of equals."""
     found, best = -1, -np.inf
@@ -172,7 +174,7 @@ def first_value(code: Any, domain: Any, variable: Any, scores: Any) -> Any:
     return found
 
 
-@kernel
+@kernel(counted=False)
 def search(
     code: Any, domains: Any, scores: Any, limit: Any, most: Any, solutions: Any, report: Any, best: Any, slack: Any,
     log: Any, levels: Any, masks: Any, work: Any, state: Any, queue: Any, queued: Any,
@@ -187,11 +189,10 @@ def search(
     Returns the problem that is under way.
     """
     variables, words = code[1], code[3]
-    by_score = len(scores) > 0
-    no_scores = np.empty((0, 0))
+    by_score = scores.shape[2] > 0
     for problem in range(start, stop):
         domain = domains[problem]
-        own = scores[problem] if by_score else no_scores
+        own = scores[problem]
         good = True
         if state[BUSY] == 0:
             state[:] = 0
@@ -239,7 +240,7 @@ def search(
                 if good:
                     number = 0 if by_score else report[problem, 0]
                     for each in range(variables):
-                        solutions[problem, number, each] = first_value(code, domain, each, no_scores)
+                        solutions[problem, number, each] = first_value(code, domain, each, own[:0])
                     report[problem, 0] = number + 1
                     if by_score:
                         best[problem] = bound(code, domain, own)
