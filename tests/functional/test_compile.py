@@ -18,6 +18,7 @@ from drawgrad.functional import (
     gumbel_max_linear,
     gumbel_noise,
     gumbel_softmax,
+    gumbel_top_k,
     logistic_noise,
 )
 
@@ -133,6 +134,7 @@ class TestDrawsOfOneGraph:
             *(binary_concrete(x), binary_concrete(x), binary_concrete(x, hard=True), binary_concrete(x, hard=True)),
             *(gumbel_max(x), gumbel_max(x), gumbel_lookup(x, weight), gumbel_lookup(x, weight)),
             *(gumbel_noise((9, 5)), gumbel_noise((9, 5)), logistic_noise((9, 5)), logistic_noise((9, 5))),
+            *(gumbel_top_k(x, 2), gumbel_top_k(x, 2), *gumbel_top_k(x, 3, perturbed=True)),
             *(gumbel_max_linear(x, weight.T), gumbel_max_linear(x, weight.T)),
         )
 

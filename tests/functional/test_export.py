@@ -16,12 +16,14 @@ from drawgrad.functional import (
     gumbel_max,
     gumbel_max_linear,
     gumbel_softmax,
+    gumbel_top_k,
 )
 
 SAMPLERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "soft": lambda logits, seed: gumbel_softmax(logits, 0.7, seed=seed),
     "hard": lambda logits, seed: gumbel_softmax(logits, 0.7, hard=True, seed=seed),
     "index": lambda logits, seed: gumbel_max(logits, seed=seed),
+    "ranking": lambda logits, seed: gumbel_top_k(logits, 3, seed=seed),
     "binary": lambda logits, seed: binary_concrete(logits, 0.7, seed=seed),
     "bits": lambda logits, seed: binary_concrete(logits, 0.7, hard=True, seed=seed),
     "lookup": lambda logits, seed: gumbel_lookup(logits, torch.arange(10.0).view(5, 2), 0.7, seed=seed),

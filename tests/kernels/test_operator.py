@@ -56,12 +56,14 @@ def test_other_dtypes_and_layouts(dtype: torch.dtype, contiguous: bool) -> None:
     for name in SAMPLE_VJPS:
         opcheck(name, grad, values, tau, **FAST)
     opcheck("gumbel_max", values.detach(), SEED, 3, 1, **FAST)
+    opcheck("gumbel_top_k", values.detach(), 2, SEED, 3, 1, **FAST)
 
 
 @pytest.mark.parametrize("family", ["gumbel", "logistic"])
 def test_what_has_no_derivative(family: str) -> None:
     opcheck("noise", SEED, (3, 5), 2**33, 1, family, torch.float32)
     opcheck("gumbel_max", tensor().detach(), SEED, 3, 1)
+    opcheck("gumbel_top_k", tensor().detach(), 2, SEED, 3, 1)
     opcheck("random_seed", torch.empty(0))
 
 
@@ -135,3 +137,4 @@ def test_tensors_without_data_pass_through() -> None:
     tau, seed = torch.empty((), device="meta"), torch.empty(2, device="meta", dtype=torch.int64)
     assert ops.gumbel_softmax(logits, tau, seed, 0, 0, True).dtype == torch.bfloat16
     assert ops.gumbel_max(logits, seed, 0, 0).shape == (2, 3)
+    assert [one.shape for one in ops.gumbel_top_k(logits, 4, seed, 0, 0)] == 2 * [(2, 3, 4)]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, distributed, multiprocessing
 
-from drawgrad.functional import binary_concrete, gumbel_max, gumbel_softmax
+from drawgrad.functional import binary_concrete, gumbel_max, gumbel_softmax, gumbel_top_k
 
 PROCESSES = 2
 SHAPES = {"rows": (5, 4), "rows of rows": (5, 3, 4), "fewer rows than processes": (1, 4), "one row": (4,)}
@@ -22,6 +22,7 @@ SAMPLERS: dict[str, Callable[..., Tensor]] = {
     "masked": lambda x, tau, mask: gumbel_softmax(x, 0.7, mask=mask, seed=torch.tensor(3)),
     "bits": lambda x, tau, mask: binary_concrete(x, 0.7, True, seed=3),
     "index": lambda x, tau, mask: gumbel_max(x, seed=3),
+    "indices": lambda x, tau, mask: gumbel_top_k(x, 2, seed=3),
 }
 
 

@@ -8,8 +8,11 @@ import torch
 
 from drawgrad._checks import check_count, check_dim, check_flag, check_floating, check_mask, check_temperature
 from drawgrad._typing import Bool, Float, Int, Tensor
+from drawgrad.functional._rows import Rows
+from drawgrad.functional._seeds import seed_of
 from drawgrad.functional.noise import gumbel_noise
 from drawgrad.functional.surrogate import straight_through
+from drawgrad.kernels import ops
 
 __all__ = ["gumbel_top_k", "relaxed_top_k"]
 
@@ -99,22 +102,19 @@ def gumbel_top_k(
         double exponential distribution. Journal of Mathematical Psychology 15, 1977.
     """
     check_flag(perturbed, "perturbed")
-    scores = _perturbed(
-        logits if perturbed else logits.detach(),
-        dim,
-        mask=mask,
-        generator=generator,
-        seed=seed,
-        row_offset=row_offset,
-        class_offset=class_offset,
-    )
-    most = _largest(k, scores)
-    top, index = scores.topk(most, -1)
-    missing = top == -torch.inf
+    rows = Rows.of(_allowed(logits, dim, mask), dim, row_offset, class_offset)
+    most = _largest(k, rows.values)
+    drawn = seed_of(generator, seed, logits.device)
+    values, index = ops.gumbel_top_k(rows.values.detach(), most, drawn, *rows.place)
     if isinstance(k, Tensor):
-        missing = missing | (torch.arange(most, device=k.device) >= k[..., None])
-    index = torch.where(missing, -1, index).movedim(-1, dim)
-    return (index, torch.where(missing, -torch.inf, top).movedim(-1, dim)) if perturbed else index
+        beyond = torch.arange(most, device=k.device) >= k[..., None]
+        values, index = torch.where(beyond, -torch.inf, values), torch.where(beyond, -1, index)
+    if not perturbed:
+        return index.movedim(-1, dim)
+    chosen = rows.values.gather(-1, index.clamp_min(0)).to(values.dtype)
+    # A constant where there is no class, and where a number minus itself would be no number.
+    values = straight_through(values, torch.where(values.isfinite(), chosen, 0.0))
+    return index.movedim(-1, dim), values.movedim(-1, dim)
 
 
 def relaxed_top_k(
@@ -214,12 +214,7 @@ def _perturbed(
     class_offset: int,
 ) -> Tensor:
     """Logits with Gumbel noise, the classes moved to the last dimension, in the dtype to compute in."""
-    check_floating(logits, "logits")
-    check_dim(dim, logits, "logits")
-    if mask is not None:
-        check_mask(mask, logits)
-        logits = torch.where(mask, logits, -torch.inf)
-    logits = logits.movedim(dim, -1)
+    logits = _allowed(logits, dim, mask).movedim(dim, -1)
     dtype = logits.dtype if logits.dtype == torch.float64 else torch.float32
     return logits.to(dtype) + gumbel_noise(
         logits.shape,
@@ -230,6 +225,16 @@ def _perturbed(
         row_offset=row_offset,
         class_offset=class_offset,
     )
+
+
+def _allowed(logits: Tensor, dim: int, mask: Tensor | None) -> Tensor:
+    """The logits, -inf where a class is not allowed."""
+    check_floating(logits, "logits")
+    check_dim(dim, logits, "logits")
+    if mask is None:
+        return logits
+    check_mask(mask, logits)
+    return torch.where(mask, logits, -torch.inf)
 
 
 def _largest(k: int | Tensor, scores: Tensor) -> int:

@@ -31,7 +31,7 @@ class Operator:
 
     Args:
         reference: the function; its name and annotations become the operator's schema.
-        fake: the output's shape and dtype as an empty tensor, from the same arguments.
+        fake: the output's shape and dtype as an empty tensor, or several of them, from the same arguments.
         like: position of the argument whose dtype the output has, a tensor or the dtype itself.
         tau: position of the temperature, None if there is none. A number is as good as a tensor to :meth:`__call__`.
         seed: position of the seed, likewise.
@@ -39,8 +39,8 @@ class Operator:
 
     def __init__(
         self,
-        reference: Callable[..., Tensor],
-        fake: Callable[..., Tensor],
+        reference: Callable[..., Any],
+        fake: Callable[..., Any],
         *,
         like: int,
         tau: int | None = None,
@@ -49,7 +49,7 @@ class Operator:
         self.name = reference.__name__
         self._reference = self._in_torch_operations = reference
         self._like, self._tau, self._seed = like, tau, seed
-        self._twins: dict[str, Callable[..., Tensor]] = {}
+        self._twins: dict[str, Callable[..., Any]] = {}
         LIBRARY.define(self.name + torch.library.infer_schema(reference, mutates_args=()))
         LIBRARY.impl(self.name, reference, "CompositeExplicitAutograd")
         for device in TWINS:
@@ -90,7 +90,7 @@ class Operator:
         self._in_torch_operations = in_torch_operations or self._reference
         LIBRARY.impl(self.name, self._with_derivative, "Autograd", with_keyset=True)
 
-    def __call__(self, *args: Any) -> Tensor:
+    def __call__(self, *args: Any) -> Any:
         """Call the operation, differentiably in eager code, in compiled code and under torch.func alike."""
         if is_bare(*args) and _device_of(args) in TWINS:
             if self._function is not None and wants_derivative(*args):
@@ -111,7 +111,7 @@ class Operator:
             return self._function.apply(*args)  # Comes here again, where no derivative is wanted.
         return below_autograd(self._dispatched, keyset, args)
 
-    def _run(self, *args: Any) -> Tensor:
+    def _run(self, *args: Any) -> Any:
         """Compute, by the twin of the device or by the reference."""
         like = args[self._like]
         if compute_dtype(like if isinstance(like, torch.dtype) else like.dtype) == torch.float64:
@@ -131,7 +131,7 @@ class Operator:
             given[self._seed] = seed_tensor(args[self._seed], _device_of(args))
         return tuple(given)
 
-    def _map(self, info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
+    def _map(self, info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
         """The rule of vmap: the mapped examples become groups, each with its own seed and its own count of rows.
 
         So a mapped call draws what a loop over the examples would draw.
@@ -153,11 +153,18 @@ class Operator:
             tau = tau.reshape(tau.shape[0], *(1,) * (rank - tau.dim()), *tau.shape[1:])
             mapped[self._tau] = tau.expand(-1, *groups, *tau.shape[2:]).flatten(0, 1) if groups else tau
         output = self(*mapped)
-        return (output.unflatten(0, (info.batch_size, *groups)) if groups else output), 0
+        if groups:
+            output = _of_each(lambda one: one.unflatten(0, (info.batch_size, *groups)), output)
+        return output, _of_each(lambda one: 0, output)
 
 
 def _function(name: str, rules: dict[str, Callable[..., Any]]) -> Any:
     return type(name, (torch.autograd.Function,), {rule: staticmethod(function) for rule, function in rules.items()})
+
+
+def _of_each(function: Callable[[Tensor], Any], output: Any) -> Any:
+    """A function of an operator's output, or of each where there are several."""
+    return tuple(map(function, output)) if isinstance(output, tuple) else function(output)
 
 
 def tau_tensor(tau: Tensor | float, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -11,6 +11,7 @@ from torch.library import custom_op
 
 from drawgrad.kernels import reference
 from drawgrad.kernels.operator import Operator
+from drawgrad.kernels.reference import compute_dtype
 
 __all__ = [
     "binary_concrete",
@@ -18,6 +19,7 @@ __all__ = [
     "gumbel_max",
     "gumbel_softmax",
     "gumbel_softmax_vjp",
+    "gumbel_top_k",
     "noise",
     "random_seed",
     "sigmoid_vjp",
@@ -33,6 +35,11 @@ def _fake_index(logits: Tensor, *_: Any) -> Tensor:
     return logits.new_empty(logits.shape[:-1], dtype=torch.int64)
 
 
+def _fake_top_k(logits: Tensor, k: int, *_: Any) -> tuple[Tensor, Tensor]:
+    shape = (*logits.shape[:-1], k)
+    return logits.new_empty(shape, dtype=compute_dtype(logits.dtype)), logits.new_empty(shape, dtype=torch.int64)
+
+
 def _fake_sample(logits: Tensor, *_: Any) -> Tensor:
     return logits.new_empty(logits.shape)
 
@@ -43,6 +50,7 @@ def _fake_gradient(_grad: Tensor, like: Tensor, *_: Any) -> Tensor:
 
 noise = Operator(reference.noise, _fake_noise, like=5, seed=0)
 gumbel_max = Operator(reference.gumbel_max, _fake_index, like=0, seed=1)
+gumbel_top_k = Operator(reference.gumbel_top_k, _fake_top_k, like=0, seed=2)
 gumbel_softmax = Operator(reference.gumbel_softmax, _fake_sample, like=0, tau=1, seed=2)
 gumbel_softmax_vjp = Operator(reference.gumbel_softmax_vjp, _fake_gradient, like=1, tau=2, seed=3)
 softmax_vjp = Operator(reference.softmax_vjp, _fake_gradient, like=1, tau=2)

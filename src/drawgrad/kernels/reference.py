@@ -25,6 +25,7 @@ __all__ = [
     "gumbel_max",
     "gumbel_softmax",
     "gumbel_softmax_vjp",
+    "gumbel_top_k",
     "noise",
     "sigmoid",
     "sigmoid_vjp",
@@ -162,6 +163,19 @@ def gumbel_max(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int)
         return logits.new_full(logits.shape[:-1], -1, dtype=torch.int64)
     top, winner = _gumbel_scores(logits, seed, row_offset, class_offset).max(-1)
     return torch.where(top == -torch.inf, -1, winner)
+
+
+def gumbel_top_k(logits: Tensor, k: int, seed: Tensor, row_offset: int, class_offset: int) -> tuple[Tensor, Tensor]:
+    """The k largest logits + Gumbel in descending order, and their indices.
+
+    Arguments as in :func:`gumbel_softmax`; ``k`` is at most the number of classes.
+
+    Returns:
+        Scores in the compute dtype and indices, int64, both of shape ``(*batch, k)``; -inf and -1 where fewer classes
+        are allowed. A NaN counts as the largest number.
+    """
+    top, index = _scores(logits, seed, row_offset, class_offset, "gumbel").topk(k, -1)
+    return top, torch.where(top == -torch.inf, -1, index)
 
 
 def binary_concrete(

@@ -21,8 +21,8 @@ def is_sharded(*values: Any) -> bool:
 
 
 def run_on_parts(
-    operation: Callable[..., Tensor], args: tuple[Any, ...], *, like: int, tau: int | None, seed: int | None
-) -> Tensor:
+    operation: Callable[..., Any], args: tuple[Any, ...], *, like: int, tau: int | None, seed: int | None
+) -> Any:
     """Call an operation on the rows that this device holds; the result is spread as they are.
 
     The first dimension stays spread, because its rows follow each other. Other dimensions are gathered: a row is
@@ -54,12 +54,16 @@ def run_on_parts(
     parts = [local(at, value) for at, value in enumerate(args)]
     if seed is not None:
         parts[seed + 1] = parts[seed + 1] + _rows_before(shape, mesh, spread)
-    result = operation(*parts)
-    size = torch.Size((*shape[:1], *result.shape[1:]))
-    strides = [1]
-    for length in reversed(size[1:]):
-        strides.insert(0, strides[0] * length)
-    return DTensor.from_local(result, mesh, spread, run_check=False, shape=size, stride=tuple(strides[: len(size)]))
+
+    def whole_of(result: Tensor) -> Any:
+        size = torch.Size((*shape[:1], *result.shape[1:]))
+        strides = [1]
+        for length in reversed(size[1:]):
+            strides.insert(0, strides[0] * length)
+        return DTensor.from_local(result, mesh, spread, run_check=False, shape=size, stride=tuple(strides[: len(size)]))
+
+    found = operation(*parts)
+    return tuple(map(whole_of, found)) if isinstance(found, tuple) else whole_of(found)
 
 
 def _rows_before(shape: Any, mesh: Any, placements: Any) -> int:

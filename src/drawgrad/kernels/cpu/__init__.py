@@ -12,7 +12,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from drawgrad.kernels.cpu import narrow, wide
+from drawgrad.kernels.cpu import narrow, top_k, wide
 from drawgrad.kernels.cpu.memory import empty, empty_like
 from drawgrad.kernels.cpu.pool import for_each_block
 from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM
@@ -23,6 +23,7 @@ __all__ = [
     "gumbel_max",
     "gumbel_softmax",
     "gumbel_softmax_vjp",
+    "gumbel_top_k",
     "noise",
     "sigmoid_vjp",
     "softmax_vjp",
@@ -74,6 +75,17 @@ def gumbel_max(logits: Tensor, seed: Seed, row_offset: int, class_offset: int) -
     draw = _draw(seed, size[0], row_offset, class_offset)
     for_each_block(_layout(size).gumbel_max, size, (plain.data_ptr(), index.data_ptr(), size[1], *draw))
     return index
+
+
+def gumbel_top_k(logits: Tensor, k: int, seed: Seed, row_offset: int, class_offset: int) -> tuple[Tensor, Tensor]:
+    """See :func:`drawgrad.kernels.reference.gumbel_top_k`."""
+    values, size = torch.empty((*logits.shape[:-1], k)), _size(logits)
+    index = torch.empty(values.shape, dtype=torch.int64)
+    plain, seed = _plain(logits), _plain_seed(seed)
+    if index.numel():
+        tables = plain.data_ptr(), values.data_ptr(), index.data_ptr(), size[1], k
+        for_each_block(top_k.gumbel_top_k, size, (*tables, *_draw(seed, size[0], row_offset, class_offset)))
+    return values, index
 
 
 def binary_concrete(

@@ -24,6 +24,7 @@ __all__ = [
     "gumbel_softmax_vjp",
     "mark",
     "noise",
+    "ordered",
     "sigmoid_vjp",
     "softmax_vjp",
 ]
@@ -54,7 +55,7 @@ def draw_words(out, seed, row, first_class, count, stream):
 
 
 @device_function()
-def _ordered(bits):
+def ordered(bits):
     """Between a float's bits and an integer ordered as the floats are; its own inverse."""
     return int32(bits ^ (int32(bits >> SIGN) & MAGNITUDE))
 
@@ -67,9 +68,9 @@ def largest(values, count):
     """
     top, failures = LOWEST, int32(0)
     for j in range(count):
-        top = max(top, _ordered(bits_of(values[j])))
+        top = max(top, ordered(bits_of(values[j])))
         failures += int32(values[j] != values[j])
-    largest = float_of(_ordered(top))
+    largest = float_of(ordered(top))
     return NAN if failures or largest == INFINITY else largest
 
 

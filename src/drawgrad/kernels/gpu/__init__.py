@@ -14,11 +14,15 @@ __all__ = [
     "gumbel_max",
     "gumbel_softmax",
     "gumbel_softmax_vjp",
+    "gumbel_top_k",
     "linear_winner",
     "noise",
     "sigmoid_vjp",
     "softmax_vjp",
 ]
+
+# One pass of noise and torch's own selection, until there is a kernel.
+from drawgrad.kernels.reference import gumbel_top_k
 
 if find_spec("triton") is not None:
     from drawgrad.kernels.gpu.binary import binary_concrete, binary_concrete_vjp, noise, sigmoid_vjp
