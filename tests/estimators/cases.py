@@ -18,9 +18,11 @@ Case = tuple[str, Callable[[], Estimator]]
 # An estimator that is not named here is checked with its defaults; one that has none must be named.
 CONFIGURATIONS: Mapping[str, list[dict[str, object]]] = MappingProxyType(
     {
+        "Cage": [{}, {"greedy": False}],
         "CategoricalDisArm": [{}, {"tree": "stick", "samples": 2}],
         "Darn": [{}, {"point": "uniform"}],
         "DisArm": [{}, {"samples": 3}],
+        "DoubleCV": [{"samples": 3, "alpha": 0.5}],
         "GumbelRao": [{}, {"samples": 2, "conditional_samples": 1}],
         "GumbelSoftmax": [{}, {"samples": 3, "tau": 0.5}],
         "IndeCateR": [{"samples": 2}],
@@ -29,6 +31,7 @@ CONFIGURATIONS: Mapping[str, list[dict[str, object]]] = MappingProxyType(
         "MuProp": [{}, {"samples": 3}],
         "Rebar": [{}, {"samples": 2}],
         "ReinMaxCV": [{}, {"control": "relaxed"}],
+        "ReDGE": [{"steps": 1}, {"steps": 2, "last": 0.3, "samples": 2}],
         "Reinforce": [
             {},
             {"baseline": MovingAverage(), "samples": 3},
@@ -37,6 +40,7 @@ CONFIGURATIONS: Mapping[str, list[dict[str, object]]] = MappingProxyType(
             {"proposal": flatter},
         ],
         "Relax": [{}, {"samples": 2, "relaxed_cost": True}],
+        "Rodeo": [{"hidden": 2, "alpha": 0.3, "beta": 0.3}],
         "STGumbelSoftmax": [{}, {"samples": 3, "tau": 0.5}],
         "StraightThrough": [{}, {"samples": 3}],
         "UnorderedSet": [{}, {"samples": 3}],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drawgrad.estimators.antithetic import Arm, Arsm, CategoricalDisArm, DisArm
 from drawgrad.estimators.base import ESTIMATORS, Estimator, SampleEstimator, StatefulEstimator
-from drawgrad.estimators.control_variate import MuProp, Rebar, Relax
+from drawgrad.estimators.control_variate import DoubleCV, MuProp, Rebar, Relax, Rodeo
 from drawgrad.estimators.cost import Cost, flatten_batch
 from drawgrad.estimators.exact import Exact
 from drawgrad.estimators.loss import (
@@ -18,10 +18,11 @@ from drawgrad.estimators.loss import (
 )
 from drawgrad.estimators.pathwise import Pathwise
 from drawgrad.estimators.registry import register
-from drawgrad.estimators.relaxed import DecoupledSTGumbelSoftmax, GumbelSoftmax, STGumbelSoftmax
+from drawgrad.estimators.relaxed import DecoupledSTGumbelSoftmax, GumbelSoftmax, ReDGE, STGumbelSoftmax
 from drawgrad.estimators.score import Baseline, LeaveOneOut, MovingAverage, NoBaseline, Nvil, Reinforce, Vimco
 from drawgrad.estimators.straight_through import (
     ZGR,
+    Cage,
     Darn,
     GappedStraightThrough,
     GumbelRao,
@@ -51,11 +52,13 @@ __all__ = [
     "Arm",
     "Arsm",
     "Baseline",
+    "Cage",
     "CategoricalDisArm",
     "Cost",
     "Darn",
     "DecoupledSTGumbelSoftmax",
     "DisArm",
+    "DoubleCV",
     "Estimator",
     "Exact",
     "GappedStraightThrough",
@@ -70,12 +73,14 @@ __all__ = [
     "Pathwise",
     "PerturbAndMap",
     "RaoBlackwellScore",
+    "ReDGE",
     "Rebar",
     "ReinMax",
     "ReinMaxCV",
     "ReinMaxRao",
     "Reinforce",
     "Relax",
+    "Rodeo",
     "STGumbelSoftmax",
     "STGumbelTopK",
     "SampleEstimator",

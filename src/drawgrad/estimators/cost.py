@@ -125,6 +125,20 @@ class Cost:
             raise self.lacks_gradient("cost")
         return costs.detach(), found
 
+    def differentiated(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Costs of ``z`` with the graph of all that they close over, and their gradient for ``z``: one evaluation."""
+        if is_transformed():
+            slope, costs = torch.func.grad(self._sum, has_aux=True)(z.detach())
+            return costs, slope.detach()
+        leaf = z.detach().requires_grad_()
+        costs = self(leaf.clone())  # the cost may work in place
+        slope = None
+        if costs.requires_grad:
+            (slope,) = torch.autograd.grad(costs.sum(), leaf, retain_graph=True, allow_unused=True)
+        if slope is None:
+            raise self.lacks_gradient("cost")
+        return costs, slope
+
     def _sum(self, z: Tensor) -> tuple[Tensor, Tensor]:
         costs = self(z)
         return costs.sum(), costs

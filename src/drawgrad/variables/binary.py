@@ -102,5 +102,11 @@ class Binary(Relaxable):
     def by_state(self, y: Tensor) -> Tensor:
         return torch.stack([1 - y, y], -1)
 
+    def along(self, slope: Tensor) -> Tensor:
+        return torch.stack([torch.zeros_like(slope), slope], -1)
+
+    def mixture(self, weights: Tensor) -> Tensor:
+        return weights[..., 1]
+
     def from_scores(self, scores: Tensor) -> Tensor:
         return scores[..., 1] - scores[..., 0]

@@ -85,5 +85,11 @@ class OneHot(Relaxable):
     def by_state(self, y: Tensor) -> Tensor:
         return y
 
+    def along(self, slope: Tensor) -> Tensor:
+        return slope
+
+    def mixture(self, weights: Tensor) -> Tensor:
+        return weights
+
     def from_scores(self, scores: Tensor) -> Tensor:
         return scores

@@ -95,6 +95,14 @@ class Relaxable(Countable):
         """A point between the samples as weights of all states, shape ``(..., k)``."""
 
     @abstractmethod
+    def along(self, slope: Tensor) -> Tensor:
+        """Inner products of a vector like z with every state of a variable, shape ``(..., k)``."""
+
+    @abstractmethod
+    def mixture(self, weights: Tensor) -> Tensor:
+        """The states of a variable, summed with weights ``(..., k)``: a vector like z."""
+
+    @abstractmethod
     def from_scores(self, scores: Tensor) -> Tensor:
         """Logits from scores of all states, shape ``(..., k)``, such as :meth:`log_probs`."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,10 +87,11 @@ def candidates(
         estimator = ESTIMATORS[name]()
         if estimator.multi_sample_bound or (estimator.needs_cost_gradient and not differentiable):
             continue
-        if estimator.obstacle(q) is not None or (estimator.exact and count_states(cost, q) is None):
+        enumerates = estimator.exact and estimator.unbiased
+        if estimator.obstacle(q) is not None or (enumerates and count_states(cost, q) is None):
             continue
         if estimator.fewest_samples > 1:
-            found.append(dataclasses.replace(cast(Any, estimator), samples=samples))
+            found.append(cast(Any, ESTIMATORS[name])(samples=samples))
         else:
             found += [estimator] if estimator.temperature is None else map(estimator.at, temperatures)
     return found

@@ -16,7 +16,7 @@ from drawgrad.estimators.loss import gradient_only, spread, sum_variables, with_
 from drawgrad.kernels.state import is_transformed
 from drawgrad.variables import Relaxable
 
-__all__ = ["ControlVariateEstimator", "relaxed_control"]
+__all__ = ["ControlVariateEstimator", "descending", "finite", "over_lead", "relaxed_control"]
 
 FARTHEST = 1e30
 """Scores are cut here: infinite ones, of classes that cannot occur, have no derivative for the temperature."""
@@ -78,7 +78,7 @@ class ControlVariateEstimator(StatefulEstimator):
         costs = cost(variable.sample_of(index))
         if not variable.learns:
             return costs.mean(0)
-        tau = _over_lead(self.tau, "tau", costs, z)
+        tau = over_lead(self.tau, "tau", costs, z)
         y = drawn.squash(z.clamp(-FARTHEST, FARTHEST) / tau)
         # Compiled code has no second derivatives.
         control = torch.compiler.disable(self.control) if torch.compiler.is_compiling() else self.control
@@ -99,7 +99,7 @@ class ControlVariateEstimator(StatefulEstimator):
         usable = sum_variables(gradient.square(), value).isfinite()
         of_value, of_slope = tied.adjoint(torch.where(spread(usable, gradient), gradient, 0.0))
         terms = sum_variables(of_value, value) * value + sum_variables(of_slope * along, value)
-        return _Unsigned.apply(gradient_only(2 * torch.where(terms.isfinite(), terms, 0.0).mean(0)))
+        return descending(2 * torch.where(terms.isfinite(), terms, 0.0).mean(0))
 
     def extra_repr(self) -> str:
         """What the module prints of itself."""
@@ -125,7 +125,7 @@ class _Tied:
         return -self.score * gradient, moved
 
 
-def _over_lead(parameter: Tensor, name: str, costs: Tensor, like: Tensor) -> Tensor:
+def over_lead(parameter: Tensor, name: str, costs: Tensor, like: Tensor) -> Tensor:
     """A parameter that broadcasts to ``lead``, with the dimensions and in the dtype of ``like``."""
     lead = costs.shape[1:]
     shape = (1,) * (len(lead) - parameter.dim()) + tuple(parameter.shape)
@@ -135,6 +135,11 @@ def _over_lead(parameter: Tensor, name: str, costs: Tensor, like: Tensor) -> Ten
             f"make one {name} for all of it, a number, or one for each of its elements"
         )
     return parameter.to(like.dtype).reshape(1, *shape, *[1] * (like.dim() - len(lead) - 1))
+
+
+def descending(values: Tensor) -> Tensor:
+    """Zeros with the gradient of ``values``, which keeps its sign where the loss is turned into a reward."""
+    return _Unsigned.apply(gradient_only(values))
 
 
 class _Unsigned(torch.autograd.Function):
@@ -158,8 +163,8 @@ def relaxed_control(eta: Tensor, cost: Cost, y: Tensor, costs: Tensor) -> tuple[
     value, slope = side.gradient(y) if is_transformed() else _SecondOrder.apply(y, side)
     usable = value.isfinite() & sum_variables(slope, value).isfinite()
     flaw = torch.zeros_like(value).masked_fill(~usable, torch.nan)
-    value = _over_lead(eta, "eta", costs, costs) * _finite(value) + flaw
-    return value, _over_lead(eta, "eta", costs, y) * _finite(slope)
+    value = over_lead(eta, "eta", costs, costs) * finite(value) + flaw
+    return value, over_lead(eta, "eta", costs, y) * finite(slope)
 
 
 class _SecondOrder(torch.autograd.Function):
@@ -190,8 +195,9 @@ class _SecondOrder(torch.autograd.Function):
                 f"{ctx.name} learns its temperature from second derivatives of the cost, and could not compute them; "
                 f"freeze the temperature with estimator.log_tau.requires_grad_(False) if the cost has none"
             ) from error
-        return _finite(found), None
+        return finite(found), None
 
 
-def _finite(values: Tensor) -> Tensor:
+def finite(values: Tensor) -> Tensor:
+    """The values, with zeros in the place of those that are infinite or NaN."""
     return torch.where(values.isfinite(), values, 0.0)

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from drawgrad.estimators.relaxed.gumbel_softmax import DecoupledSTGumbelSoftmax, GumbelSoftmax, STGumbelSoftmax
+from drawgrad.estimators.relaxed.redge import ReDGE
 
-__all__ = ["DecoupledSTGumbelSoftmax", "GumbelSoftmax", "STGumbelSoftmax"]
+__all__ = ["DecoupledSTGumbelSoftmax", "GumbelSoftmax", "ReDGE", "STGumbelSoftmax"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drawgrad.estimators.straight_through.cage import Cage
 from drawgrad.estimators.straight_through.first_order import (
     GappedStraightThrough,
     SlopeAnnealedStraightThrough,
@@ -12,6 +13,7 @@ from drawgrad.estimators.straight_through.second_order import ZGR, Darn, ReinMax
 
 __all__ = [
     "ZGR",
+    "Cage",
     "Darn",
     "GappedStraightThrough",
     "GumbelRao",
