@@ -15,6 +15,7 @@ from drawgrad.cli import main
 from drawgrad.studies.exhibits import EXHIBITS, page
 from drawgrad.studies.exhibits.coin import Coin
 from drawgrad.studies.exhibits.dial import Dial
+from drawgrad.studies.exhibits.k_subset import Subsets
 from drawgrad.studies.exhibits.linear_reward import LinearReward
 from drawgrad.studies.exhibits.page import Page
 from drawgrad.studies.exhibits.polynomial import Polynomial
@@ -23,6 +24,7 @@ SMALL = {
     "polynomial": lambda runs: Polynomial(runs=runs, steps=3),
     "coin": lambda runs: Coin(runs=runs, steps=3),
     "dial": lambda runs: Dial(draws=20, temperatures=(0.1, 0.2, 0.8)),
+    "subsets": lambda runs: Subsets(draws=400, counts=(2, 4)),
     "linear": lambda runs: LinearReward(trials=20, evaluations=(1, 2, 8, 16)),
 }
 

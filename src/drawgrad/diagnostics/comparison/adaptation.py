@@ -35,13 +35,17 @@ def adapted(
         steps = 0  # A network that gets its size from its first call has entries here already.
     optimizer: torch.optim.Optimizer | None = None
     for _ in range(steps if learner.training else 0):
-        loss = loss_of(learner, cost, replicate(q, COPIES), generator) / COPIES
-        # A network may get its size, and so its parameters, from its first call.
+        copies = replicate(q, COPIES)
+        loss = loss_of(learner, cost, copies, generator) / COPIES
+        if not loss.requires_grad:
+            continue
+        # A network may get its size, and so its parameters, from its first call; some learn from the backward pass.
         own = [parameter for parameter in learner.parameters() if parameter.requires_grad]
-        if not own or not loss.requires_grad:
+        found = torch.autograd.grad(loss, [*own, *copies.parameters], allow_unused=True)
+        if not own:
             continue
         optimizer = optimizer or torch.optim.Adam(own, lr=LEARNING_RATE)
-        for parameter, grad in zip(own, torch.autograd.grad(loss, own, allow_unused=True), strict=True):
+        for parameter, grad in zip(own, found[: len(own)], strict=True):
             parameter.grad = grad
         optimizer.step()
     learner.eval()

@@ -46,6 +46,12 @@ def _dial(runs: int) -> ExhibitRecipe:
     return Dial()
 
 
+def _subsets(runs: int) -> ExhibitRecipe:
+    from drawgrad.studies.exhibits.k_subset import Subsets
+
+    return Subsets()
+
+
 def _linear(runs: int) -> ExhibitRecipe:
     from drawgrad.studies.exhibits.linear_reward import LinearReward
 
@@ -58,6 +64,7 @@ EXHIBITS = {
         Exhibit("polynomial", "128 binary variables with cost |b - t|^p, p = 1.5, 2, 3", _polynomial),
         Exhibit("coin", "one coin with cost (b - t)^2, t = 0.45, 0.49, 0.499", _coin),
         Exhibit("dial", "bias against variance over the temperature", _dial),
+        Exhibit("subsets", "3 of 10 vectors: estimators of subsets against the exact gradient", _subsets),
         Exhibit("linear", "eight classes, linear reward: variance against evaluations", _linear),
     )
 }
