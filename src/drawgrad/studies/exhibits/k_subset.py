@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +49,8 @@ UNIT = 1e-2
 AVERAGED: dict[str, dict[str, Callable[[], Estimator]]] = {
     "REINFORCE": {"": Reinforce},
     "SIMPLE": {"": Simple},
-    "ST Gumbel-top-k": {f"τ = {tau:g}": lambda tau=tau: STGumbelTopK(tau=tau) for tau in (0.1, 0.2, 0.5, 1.0, 2.0)},
-    "I-MLE": {f"λ = {step:g}": lambda step=step: PerturbAndMap(step=step) for step in (0.03, 0.1, 0.3, 1.0, 3.0)},
+    "ST Gumbel-top-k": {f"τ = {tau:g}": partial(STGumbelTopK, tau=tau) for tau in (0.1, 0.2, 0.5, 1.0, 2.0)},
+    "I-MLE": {f"λ = {step:g}": partial(PerturbAndMap, step=step) for step in (0.03, 0.1, 0.3, 1.0, 3.0)},
     "AIMLE": {"": lambda: Aimle(AdaptiveStep(rate=0.02))},
 }
 # All evaluations make one gradient.
