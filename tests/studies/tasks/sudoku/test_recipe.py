@@ -20,6 +20,14 @@ def test_a_study_from_the_boards_to_the_numbers(tmp_path: Path) -> None:
     kids = found["boards"]["kids"]
     assert all(0 <= kids[name] <= 1 for name in ("read", "annealed", "likely", "single", "limited"))
     assert len(kids["annealing"]["gap"]) == len(TEMPERATURES)
+    example = found["example"]
+    assert len(example["pixels"]) == len(example["probs"]) == sum(value >= 0 for value in example["puzzle"])
+
+
+def test_fewer_boards_are_chosen_at_random(tmp_path: Path) -> None:
+    few = SudokuRecipe("all completions", batch=1, boards=1, most=3)
+    found = few.measure(handwritten(), 0, tmp_path, lambda message: None)
+    assert found["curve"][-1][0] == 3
 
 
 def test_where_the_data_lie_does_not_decide() -> None:

@@ -68,7 +68,7 @@ class SumsRecipe:
     addends: int = 2
     digits: int = 1
     most: int | None = None
-    epochs: int = 5
+    epochs: int = 3
     batch: int = 64
     move: bool = True
     data_dir: Path | None = field(default=None, compare=False)
