@@ -19,7 +19,15 @@ CATEGORICAL = ("ExpRelaxedCategorical", "RelaxedOneHotCategorical", "RelaxedOneH
 BINARY = ("LogitRelaxedBernoulli", "RelaxedBernoulli", "RelaxedBernoulliStraightThrough")
 RELAXED = CATEGORICAL + BINARY
 HARD = ("RelaxedOneHotCategoricalStraightThrough", "RelaxedBernoulliStraightThrough")
-STRUCTURED = ("HardConcrete", "KSubset", "MixtureOfNormals", "PlackettLuce", "RelaxedMultinomial")
+STRUCTURED = (
+    "GibbsPermutation",
+    "GumbelSinkhorn",
+    "HardConcrete",
+    "KSubset",
+    "MixtureOfNormals",
+    "PlackettLuce",
+    "RelaxedMultinomial",
+)
 """Choices with a structure, which have a temperature in no case: their own tests hold them against enumeration."""
 K = 4
 

@@ -192,5 +192,5 @@ class TestDistribution:
                 q.log_prob(torch.tensor(wrong))
         with pytest.raises(ValueError, match="makes 1048576 subsets at most, but there are 2035800"):
             KSubset(torch.zeros(30), 7).enumerate_support()
-        with pytest.raises(ValueError, match="number of classes, but they have 3 and 2"):
+        with pytest.raises(ValueError, match="of one kind and of one event shape, but they are KSubset"):
             kl_divergence(q, KSubset(torch.zeros(2), 2))

@@ -1,4 +1,4 @@
-"""Every estimator that takes subsets or rankings, none of them written for either, against enumeration."""
+"""Every estimator that takes subsets, rankings or permutations, none of them written for these, by enumeration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from drawgrad.distributions import KSubset, PlackettLuce
+from drawgrad.distributions import GibbsPermutation, KSubset, PlackettLuce
 from drawgrad.estimators import Estimator, Exact, LeaveOneOut
 from tests.estimators.cases import CASES
 from tests.estimators.scores import PlainScore, WrongScore
@@ -26,7 +26,7 @@ Make = Callable[[], Estimator]
 
 @dataclass(frozen=True)
 class Choice:
-    """E[f(z; parameters)] of one or more subsets or rankings, whose probabilities are written out here."""
+    """E[f(z; parameters)] of subsets, rankings or permutations, whose probabilities are written out here."""
 
     family: type[Distribution]
     classes: int
@@ -40,7 +40,8 @@ class Choice:
     @property
     def logits(self) -> Tensor:
         generator = torch.Generator().manual_seed(self.classes + 10 * self.k)
-        return torch.randn(self.variables, self.classes, generator=generator, dtype=torch.float64)
+        shape = (self.variables, *(self.classes,) * (2 if self.family is GibbsPermutation else 1))
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
 
     @property
     def parameters(self) -> Tensor:
@@ -48,7 +49,8 @@ class Choice:
         return torch.randn(self.variables * self.classes, generator=generator, dtype=torch.float64)
 
     def distribution(self, logits: Tensor) -> Distribution:
-        return self.family(logits, self.k, validate_args=False)
+        size = () if self.family is GibbsPermutation else (self.k,)
+        return self.family(logits, *size, validate_args=False)
 
     def cost(self, z: Tensor, parameters: Tensor) -> Tensor:
         """A cost beyond the second order, of samples ``(..., variables, event)``."""
@@ -56,6 +58,9 @@ class Choice:
             # What a place is worth falls from the first to the last.
             places = torch.arange(self.k, 0, -1, dtype=torch.float64)
             z = torch.nn.functional.one_hot(z, self.classes).double().mul(places[:, None]).sum(-2)
+        if self.family is GibbsPermutation:
+            # What a column is worth depends on its row.
+            z = (z * torch.linspace(-1, 1, self.classes, dtype=torch.float64)[:, None]).sum(-2)
         x = (z.flatten(-2) * parameters).sum(-1)
         return torch.tanh(x) + 0.3 * x**3 + x
 
@@ -64,6 +69,8 @@ class Choice:
         order = itertools.combinations if self.family is KSubset else itertools.permutations
         joint = list(itertools.product(order(range(self.classes), self.k), repeat=self.variables))
         chosen = torch.tensor(joint)
+        if self.family is GibbsPermutation:
+            return torch.eye(self.classes).double()[chosen], [list(e) for e in joint]
         if self.family is PlackettLuce:
             return chosen, [list(each) for each in joint]
         return torch.zeros(*chosen.shape[:2], self.classes).double().scatter(-1, chosen, 1.0), [list(e) for e in joint]
@@ -78,6 +85,11 @@ class Choice:
                 if self.family is KSubset:
                     sets = itertools.combinations(range(self.classes), self.k)
                     p = p * w[list(chosen)].prod() / torch.stack([w[list(each)].prod() for each in sets]).sum()
+                    continue
+                if self.family is GibbsPermutation:
+                    rows, every = torch.arange(self.classes), itertools.permutations(range(self.classes))
+                    total = torch.stack([w[rows, list(each)].prod() for each in every]).sum()
+                    p = p * w[rows, list(chosen)].prod() / total
                     continue
                 left = w.sum()
                 for index in chosen:
@@ -104,6 +116,7 @@ CHOICES = [
     Choice(KSubset, 6, 3),
     Choice(PlackettLuce, 3, 3, 2),
     Choice(PlackettLuce, 4, 2),
+    Choice(GibbsPermutation, 3, 3, 2),
 ]
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.distributions import Distribution, Independent
 
-from drawgrad.distributions import KSubset, PlackettLuce
+from drawgrad.distributions import GibbsPermutation, KSubset, PlackettLuce
 from drawgrad.variables import Countable, variables_of
 
 LOGITS = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -69,6 +69,31 @@ def test_the_mean_is_that_of_the_marginals() -> None:
     z = v.sample_of(v.state(torch.arange(v.states)[:, None, None].expand(-1, 2, 3)))
     torch.testing.assert_close(mean, (v.log_probs().exp().movedim(-1, 0)[..., None] * z).sum(0))
     assert variable(PlackettLuce(LOGITS, 2)).mean() is None
+
+
+def test_permutations_are_numbered_and_have_their_probabilities() -> None:
+    scores = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    q = GibbsPermutation(scores)
+    v = variable(Independent(q, 1))
+    assert (v.states, v.batch_shape, v.cost_shape) == (24, (2, 3), (2,))
+    numbers = torch.arange(24)[:, None, None].expand(-1, 2, 3)
+    index = v.state(numbers)
+    assert torch.equal(v.number(index), numbers)
+    z = v.sample_of(index)
+    assert torch.equal(z, q.enumerate_support())
+    assert torch.equal(v.index_of(z), index)
+    torch.testing.assert_close(v.log_probs(), q.log_prob(z).movedim(0, -1))
+    torch.testing.assert_close(v.log_prob(index), q.log_prob(z))
+    drawn = v.expand(4).draw(torch.tensor(3))
+    assert torch.equal(v.sample_of(drawn), q.sample((4,), seed=3))
+    mean = v.mean()
+    assert mean is not None
+    torch.testing.assert_close(mean, q.marginals)
+    assert v.remade({"scores": scores.expand(7, 2, 3, 4, 4)}).batch_shape == (7, 2)
+    flat = v.flattened(torch.tensor([0.0, 1.0]))
+    assert flat is not None
+    assert torch.equal(flat["scores"][1], scores)
+    assert not flat["scores"][0].any()
 
 
 def test_many_states_are_drawn_but_not_listed() -> None:

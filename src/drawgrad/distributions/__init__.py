@@ -1,4 +1,4 @@
-"""Relaxed discrete distributions, the logistic one beneath, subsets and rankings, as ``torch.distributions``.
+"""Relaxed distributions, the logistic one beneath, subsets, rankings and permutations, as ``torch.distributions``.
 
 The constructors are torch's, ``(temperature, probs=None, logits=None, validate_args=None)``, and so is everything else
 that torch promises of a distribution. Beyond it:
@@ -37,6 +37,8 @@ to be enumerated take Pyro's ``OneHotCategorical`` and ``Bernoulli``.
 from __future__ import annotations
 
 from drawgrad.distributions import kl  # noqa: F401  registers the divergences with torch
+from drawgrad.distributions.gibbs_permutation import GibbsPermutation
+from drawgrad.distributions.gumbel_sinkhorn import GumbelSinkhorn
 from drawgrad.distributions.hard_concrete import HardConcrete
 from drawgrad.distributions.k_subset import KSubset
 from drawgrad.distributions.logistic import Logistic
@@ -52,6 +54,8 @@ from drawgrad.distributions.straight_through import (
 
 __all__ = [
     "ExpRelaxedCategorical",
+    "GibbsPermutation",
+    "GumbelSinkhorn",
     "HardConcrete",
     "KSubset",
     "Logistic",

@@ -11,7 +11,7 @@ from torch.types import _size
 
 from drawgrad._typing import Float, Tensor
 from drawgrad.distributions._base import MOST_STATES, KOfClasses
-from drawgrad.distributions._numerics import log_indicator, wide_dtype
+from drawgrad.distributions._gibbs import Gibbs, gibbs_kl
 from drawgrad.functional import log_esp, subset_marginals, subset_sample
 
 __all__ = ["KSubset"]
@@ -31,7 +31,7 @@ class _KHot(constraints.Constraint):
         return ((value == 0) | (value == 1)).all(-1) & (value.sum(-1) == self.k)
 
 
-class KSubset(KOfClasses):
+class KSubset(Gibbs, KOfClasses):
     r"""Subsets of k out of K classes, with a probability proportional to the product of the weights inside.
 
     .. math:: P(S) = \frac{1}{e_k(w)} \prod_{i \in S} w_i, \qquad w_i = e^{l_i}, \quad |S| = k
@@ -97,50 +97,21 @@ class KSubset(KOfClasses):
         logits = self.logits.expand(self._extended_shape(sample_shape))
         return subset_sample(logits, self.k, generator=generator, seed=seed)
 
-    def log_prob(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Log-probability of subsets, shape ``(*sample_shape, *batch_shape)`` for values with one more dimension.
-
-        A gradient reaches ``value`` as well: the sum of the logits inside is linear in it.
-        """
-        if self._validate_args:
-            self._validate_sample(value)
-        logits, value = torch.broadcast_tensors(self.logits.double(), value)
-        forbidden = logits == -torch.inf
-        inside = torch.where(forbidden, log_indicator(value == 0, logits), value * torch.where(forbidden, 0.0, logits))
-        return (inside.sum(-1) - self._log_normalizer).to(wide_dtype(self.logits.dtype))
-
     @property
-    def _log_normalizer(self) -> Tensor:
-        return log_esp(self.logits.double(), self.k)
+    def _weights(self) -> Tensor:
+        return self.logits
 
-    @property
-    def marginals(self) -> Float[Tensor, "*batch classes"]:
-        """Probability of each class to be in the subset, by :func:`drawgrad.functional.subset_marginals`."""
-        return subset_marginals(self.logits, self.k)
+    def _log_normalizer(self, weights: Tensor) -> Tensor:
+        return log_esp(weights, self.k)
 
-    @property
-    def mean(self) -> Float[Tensor, "*batch classes"]:
-        """Mean of the samples: the marginals."""
-        return self.marginals
-
-    @property
-    def variance(self) -> Float[Tensor, "*batch classes"]:
-        """Variance of each entry of the samples."""
-        mean = self.marginals
-        return mean * (1 - mean)
+    def _marginals(self, weights: Tensor) -> Tensor:
+        return subset_marginals(weights, self.k)
 
     @property
     def mode(self) -> Float[Tensor, "*batch classes"]:
         """The most probable subset: the k largest logits."""
         top = self.logits.topk(self.k, -1)[1]
         return torch.zeros_like(self.logits).scatter(-1, top, 1.0)
-
-    def entropy(self) -> Float[Tensor, "*batch"]:
-        """Entropy in nats, shape ``batch_shape``: the normalizer less the expected sum of the logits inside."""
-        logits = self.logits.double()
-        known = torch.where(logits == -torch.inf, 0.0, logits)
-        inside = (subset_marginals(logits, self.k) * known).sum(-1)
-        return (log_esp(logits, self.k) - inside).to(wide_dtype(self.logits.dtype))
 
     def enumerate_support(self, expand: bool = True) -> Float[Tensor, "states *batch classes"]:
         """All subsets in lexicographic order, for at most 2^20 of them.
@@ -162,19 +133,6 @@ class KSubset(KOfClasses):
 
 @register_kl(KSubset, KSubset)
 def _kl(p: KSubset, q: KSubset) -> Tensor:
-    if p.event_shape != q.event_shape:
-        raise ValueError(
-            f"both distributions must be of the same number of classes, but they have {p.event_shape[0]} and "
-            f"{q.event_shape[0]}"
-        )
-    ours, theirs = torch.broadcast_tensors(p.logits.double(), q.logits.double())
-    dtype = wide_dtype(p.logits.dtype, q.logits.dtype)
-    if p.k != q.k:
-        return torch.full(ours.shape[:-1], torch.inf, dtype=dtype, device=ours.device)
-    marginals = subset_marginals(ours, p.k)
-    # A class that p never chooses costs nothing, whatever q thinks of it; one that q alone forbids costs everything.
-    never = (ours == -torch.inf) if p.k else torch.ones_like(ours, dtype=torch.bool)
-    forbidden = (theirs == -torch.inf) & ~never
-    difference = torch.where(never | forbidden, 0.0, torch.where(never, 0.0, ours) - torch.where(never, 0.0, theirs))
-    finite = (marginals * difference).sum(-1) - log_esp(ours, p.k) + log_esp(theirs, q.k)
-    return torch.where(forbidden.any(-1), torch.inf, finite).to(dtype)
+    found = gibbs_kl(p, q)
+    # Subsets of different sizes have nothing in common.
+    return found if p.k == q.k else torch.full_like(found, torch.inf)

@@ -11,6 +11,7 @@ from drawgrad.functional.implicit import implicit_sample
 from drawgrad.functional.linear import gumbel_max_linear, gumbel_max_linear_shard, winner_of_shards
 from drawgrad.functional.lookup import gumbel_lookup
 from drawgrad.functional.noise import gumbel_noise, logistic_noise
+from drawgrad.functional.permanent import log_permanent, permutation_marginals, permutation_sample
 from drawgrad.functional.permutation import Sinkhorn, assignment, gumbel_sinkhorn, sinkhorn
 from drawgrad.functional.ranking import gumbel_top_k, relaxed_top_k
 from drawgrad.functional.seeds import draw_seed, fold_seed
@@ -42,7 +43,10 @@ __all__ = [
     "gumbel_top_k",
     "implicit_sample",
     "log_esp",
+    "log_permanent",
     "logistic_noise",
+    "permutation_marginals",
+    "permutation_sample",
     "perturb_and_map",
     "relaxed_top_k",
     "sinkhorn",

@@ -10,7 +10,8 @@ from drawgrad.variables.k_of_classes import KOfClasses
 from drawgrad.variables.one_hot import OneHot
 from drawgrad.variables.opaque import Opaque, OpaqueScored
 from drawgrad.variables.parameters import exact_logits, flattened_logits
-from drawgrad.variables.ranking import Ranking
+from drawgrad.variables.permutation import Permutation
+from drawgrad.variables.ranking import Ranking, number_of_ranking
 from drawgrad.variables.registry import Distributions, described, register_variable, variables_of
 from drawgrad.variables.relaxable import Relaxable
 from drawgrad.variables.subset import Subset
@@ -29,6 +30,7 @@ __all__ = [
     "OneHot",
     "Opaque",
     "OpaqueScored",
+    "Permutation",
     "Ranking",
     "Relaxable",
     "Scored",
@@ -37,6 +39,7 @@ __all__ = [
     "described",
     "exact_logits",
     "flattened_logits",
+    "number_of_ranking",
     "register_variable",
     "seeded",
     "variables_of",

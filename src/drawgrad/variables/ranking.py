@@ -14,7 +14,7 @@ from drawgrad.functional import gumbel_top_k
 from drawgrad.variables.k_of_classes import KOfClasses
 from drawgrad.variables.registry import register_variable
 
-__all__ = ["Ranking"]
+__all__ = ["Ranking", "number_of_ranking"]
 
 
 @register_variable(PlackettLuce)
@@ -42,14 +42,7 @@ class Ranking(KOfClasses):
         return log_p
 
     def number(self, index: Tensor) -> Tensor:
-        # How many rankings come earlier in lexicographic order, place by place.
-        classes = self.logits.shape[-1]
-        earlier = torch.zeros_like(index[..., 0]) if self.k else index.new_zeros(index.shape[:-1])
-        for place in range(self.k):
-            value = index[..., place]
-            used = (index[..., :place] < value[..., None]).sum(-1)
-            earlier = earlier + (value - used) * math.perm(classes - 1 - place, self.k - 1 - place)
-        return earlier
+        return number_of_ranking(index, self.logits.shape[-1])
 
     def draw(self, seed: Tensor) -> Tensor:
         return gumbel_top_k(self.logits.detach(), self.k, seed=seed)
@@ -65,3 +58,21 @@ class Ranking(KOfClasses):
 
     def mean(self) -> None:
         return None
+
+
+def number_of_ranking(index: Tensor, classes: int) -> Tensor:
+    """The number of rankings of k of so many classes in lexicographic order, shape ``(...)`` for ``(..., k)``.
+
+    Example:
+        >>> import torch
+        >>> number_of_ranking(torch.tensor([[0, 1], [0, 2], [2, 1]]), 3)
+        tensor([0, 1, 5])
+    """
+    # How many come earlier, place by place.
+    k = index.shape[-1]
+    earlier = index.new_zeros(index.shape[:-1])
+    for place in range(k):
+        value = index[..., place]
+        used = (index[..., :place] < value[..., None]).sum(-1)
+        earlier = earlier + (value - used) * math.perm(classes - 1 - place, k - 1 - place)
+    return earlier
