@@ -146,6 +146,8 @@ class TestMistakes:
                 r"solve must return a tensor of the shape .* \(2, 3\) .* returned \(2,\)",
             ),
             (lambda t: t.tolist(), TypeError, "solve must return a tensor .* but it returned a list"),
+            (lambda t: t.to(torch.complex64), TypeError, "solve must return real numbers"),
+            (lambda t: t[None], ValueError, r"but it returned \(1, 2, 3\)"),
             (lambda t: None, TypeError, "but it returned a NoneType"),
             (3, TypeError, "solve must be a function of the weights"),
         ],

@@ -115,12 +115,13 @@ def perturb_and_map(
         seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``.
 
     Returns:
-        The answer, of the shape and dtype of the weights.
+        The answer, of the shape and dtype of the weights. What is NaN in it, or in the gradient for it, stays where it
+        is: other rows are answered as if it were not there, as long as the solver treats rows apart.
 
     Raises:
         ValueError: if the solver's answer has another shape or device than the weights, if a number breaks its rule, or
             if ``generator`` and ``seed`` are both given.
-        TypeError: if ``solve`` cannot be called or does not return a tensor, or if a type is wrong.
+        TypeError: if ``solve`` cannot be called or does not return a tensor of real numbers, or if a type is wrong.
 
     Example:
         >>> import torch
@@ -167,6 +168,8 @@ def _answer(solve: Callable[[Tensor], Tensor], theta: Tensor) -> Tensor:
             f"{theta.device}, but it returned {tuple(z.shape)} on {z.device}; give one number for each weight, such as "
             "1 where it is part of the answer and 0 elsewhere"
         )
+    if z.is_complex():
+        raise TypeError(f"solve must return real numbers, but their dtype is {z.dtype}; return one of {theta.dtype}")
     return z.to(theta.dtype)
 
 

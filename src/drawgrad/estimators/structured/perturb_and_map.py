@@ -77,7 +77,11 @@ class AdaptiveStep(nn.Module):
     .. math:: \lambda = \alpha\, \|\theta\| / \|g\|
 
     alpha grows while the gradients for theta have fewer than ``target`` entries in a row that are not zero, and shrinks
-    while they have more, by ``rate`` at each backward pass in training mode. Their number is averaged over passes.
+    while they have more, by ``rate`` at each backward pass in training mode. Their number is averaged over passes. The
+    norms are those of all rows together, as far as they are finite.
+
+    The defaults are those of the authors' class, with the rate of their autoencoders; the class itself has 1e-4, and
+    their experiments start at ``alpha=0``.
 
     Args:
         alpha: where to start, from 0 on.
@@ -119,8 +123,8 @@ class AdaptiveStep(nn.Module):
     def size(self, theta: Tensor, grad: Tensor) -> Tensor:
         """The step for these weights and this gradient for the answer, 0-dim."""
         wide = torch.promote_types(theta.dtype, torch.float32)
-        norm = grad.to(wide).norm()
-        ratio = theta.to(wide).norm() / torch.where(norm == 0, 1.0, norm)
+        norm = _finite(grad.to(wide)).norm()
+        ratio = _finite(theta.to(wide)).norm() / torch.where(norm == 0, 1.0, norm)
         # With a step of zero nothing would ever move.
         return (self.alpha.to(ratio) * ratio).clamp_min(torch.finfo(wide).tiny ** 0.5).to(theta.dtype)
 
@@ -129,7 +133,7 @@ class AdaptiveStep(nn.Module):
         """Learn from the gradient for theta, shape ``(..., entries of a row)``."""
         if not self.training:
             return
-        count = (gradient != 0).sum(-1).double().mean().to(self.moved)
+        count = (_finite(gradient) != 0).sum(-1).double().mean().to(self.moved)
         self.moved.mul_(self.decay).add_((1 - self.decay) * count)
         change = torch.where(self.moved < self.target, self.rate, -self.rate)
         self.alpha.add_(change).clamp_min_(0.0)
@@ -202,6 +206,11 @@ def _best_set(variable: Subset, seed: Tensor, **options: Any) -> Tensor:
 def _top(logits: Tensor, k: int) -> Tensor:
     """The set of the k largest logits."""
     return torch.zeros_like(logits).scatter(-1, logits.topk(k, -1)[1], 1.0)
+
+
+def _finite(values: Tensor) -> Tensor:
+    """The values, with zeros for what a mask made infinite and for rows that are NaN."""
+    return torch.where(values.isfinite(), values, 0.0)
 
 
 def _check_positive(value: float, name: str) -> None:
