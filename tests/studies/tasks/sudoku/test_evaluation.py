@@ -24,6 +24,7 @@ class Perfect(Reader):
 def test_a_reader_that_is_right() -> None:
     found = evaluate(Perfect(9), boards(seed=3), digits(), seed=0)
     assert (found.read, found.annealed, found.likely, found.single, found.limited) == (1.0, 1.0, 1.0, 1.0, 0.0)
+    assert found.determined == 0.0  # 30 blank cells leave 51 givens open.
     assert len(found.annealing.right) == len(found.annealing.gap) == len(TEMPERATURES)
     assert found.annealing.gap[-1] < 1e-6
 
@@ -78,3 +79,13 @@ def test_readings_are_tried_from_the_most_probable_one_on() -> None:
             best, expected = score, found.first()
     assert expected is not None
     assert torch.equal(single(domains_of(logits, some.given), some.given, count=729)[0], expected)
+
+
+def test_what_the_blank_cells_say_by_themselves() -> None:
+    """Against a count of all boards that have them, with enough blank cells that some givens follow and some do not."""
+    some = boards(seed=3, count=6, blanks=42)
+    found = evaluate(Perfect(9), some, digits(), 0)
+    blanks = some.solutions.masked_fill(some.given, -1)
+    counts = [len(sudoku().solve(sudoku().fixed(row), limit=10_000).solutions()) for row in blanks]
+    assert found.determined == sum(count == 1 for count in counts) / 6
+    assert 0 < found.determined < 1

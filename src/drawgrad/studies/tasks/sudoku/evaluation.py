@@ -50,6 +50,7 @@ class Solved:
         limited: Share of these searches that ended at the limit of nodes.
         single: The solution of the most probable reading with which the puzzle has one solution and no other; the
             most likely solution where there is none.
+        determined: No image is seen: the givens follow from the rules and the values of the blank cells.
         annealing: How the second one came about.
     """
 
@@ -58,6 +59,7 @@ class Solved:
     likely: float
     limited: float
     single: float
+    determined: float
     annealing: Annealed
 
 
@@ -79,6 +81,7 @@ def evaluate(reader: nn.Module, boards: Boards, digits: Digits, seed: int) -> So
     likely = board.most_likely(domains, nodes=NODES)
     answer = likely.first()
     alone = single(domains, told.given)
+    determined = board.solve(board.fixed(told.blanks), limit=2).counts == 1
     right, gap = [], []
     for cold in annealed(domains):
         right.append(_share(cold.most_likely(), boards))
@@ -90,6 +93,7 @@ def evaluate(reader: nn.Module, boards: Boards, digits: Digits, seed: int) -> So
         _share(answer, boards),
         float((likely.status != Status.COMPLETE).double().mean()),
         _share(torch.where(alone < 0, answer, alone), boards),
+        float(determined.double().mean()),
         Annealed(right, gap),
     )
 
