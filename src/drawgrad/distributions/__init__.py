@@ -41,18 +41,24 @@ from drawgrad.distributions.gibbs_permutation import GibbsPermutation
 from drawgrad.distributions.gumbel_sinkhorn import GumbelSinkhorn
 from drawgrad.distributions.hard_concrete import HardConcrete
 from drawgrad.distributions.k_subset import KSubset
+from drawgrad.distributions.kl_relaxed import ApproximateDivergence, monte_carlo_kl
 from drawgrad.distributions.logistic import Logistic
 from drawgrad.distributions.mixture_of_normals import MixtureOfNormals
+from drawgrad.distributions.multi_categorical import MultiCategorical, PaddedOneHotCategorical
 from drawgrad.distributions.plackett_luce import PlackettLuce
 from drawgrad.distributions.relaxed_bernoulli import LogitRelaxedBernoulli, RelaxedBernoulli
 from drawgrad.distributions.relaxed_categorical import ExpRelaxedCategorical, RelaxedOneHotCategorical
 from drawgrad.distributions.relaxed_multinomial import RelaxedMultinomial
+from drawgrad.distributions.sampling import rsample
 from drawgrad.distributions.straight_through import (
     RelaxedBernoulliStraightThrough,
     RelaxedOneHotCategoricalStraightThrough,
 )
+from drawgrad.distributions.truncated_normal import TruncatedNormal
+from drawgrad.distributions.von_mises import VonMises
 
 __all__ = [
+    "ApproximateDivergence",
     "ExpRelaxedCategorical",
     "GibbsPermutation",
     "GumbelSinkhorn",
@@ -61,10 +67,16 @@ __all__ = [
     "Logistic",
     "LogitRelaxedBernoulli",
     "MixtureOfNormals",
+    "MultiCategorical",
+    "PaddedOneHotCategorical",
     "PlackettLuce",
     "RelaxedBernoulli",
     "RelaxedBernoulliStraightThrough",
     "RelaxedMultinomial",
     "RelaxedOneHotCategorical",
     "RelaxedOneHotCategoricalStraightThrough",
+    "TruncatedNormal",
+    "VonMises",
+    "monte_carlo_kl",
+    "rsample",
 ]

@@ -11,7 +11,8 @@ from torch import Tensor
 from drawgrad.estimators.base import SampleEstimator
 from drawgrad.estimators.cost import Cost
 from drawgrad.estimators.registry import register
-from drawgrad.variables import Distributions, Variable, seeded, variables_of
+from drawgrad.functional import seeded
+from drawgrad.variables import Distributions, Variable, variables_of
 
 __all__ = ["Pathwise"]
 

@@ -18,6 +18,7 @@ from drawgrad.functional.seeds import draw_seed, fold_seed
 from drawgrad.functional.solver_gradient import StepRule, perturb_and_map, sum_of_gamma_noise
 from drawgrad.functional.subset import log_esp, subset_marginals, subset_sample
 from drawgrad.functional.surrogate import straight_through
+from drawgrad.functional.torch_draws import seeded
 
 __all__ = [
     "Beams",
@@ -49,6 +50,7 @@ __all__ = [
     "permutation_sample",
     "perturb_and_map",
     "relaxed_top_k",
+    "seeded",
     "sinkhorn",
     "stochastic_beam_search",
     "straight_through",

@@ -186,7 +186,9 @@ def assignment(scores: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n
     try:
         from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
     except ImportError as error:
-        raise ImportError("a hard permutation is found by SciPy; install it: pip install scipy") from error
+        raise ImportError(
+            "a hard permutation is found by SciPy, which is not installed; pip install 'drawgrad[matching]'"
+        ) from error
     n = scores.shape[-1]
     host = scores.detach().double().cpu().reshape(-1, n, n) if scores.numel() else scores.new_zeros(0, n, n)
     result = torch.zeros(host.shape, dtype=torch.float64)

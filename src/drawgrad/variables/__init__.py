@@ -9,13 +9,13 @@ from drawgrad.variables.joint import Joint, JointCountable
 from drawgrad.variables.k_of_classes import KOfClasses
 from drawgrad.variables.one_hot import OneHot
 from drawgrad.variables.opaque import Opaque, OpaqueScored
+from drawgrad.variables.padded_one_hot import PaddedOneHot
 from drawgrad.variables.parameters import exact_logits, flattened_logits
 from drawgrad.variables.permutation import Permutation
 from drawgrad.variables.ranking import Ranking, number_of_ranking
 from drawgrad.variables.registry import Distributions, described, register_variable, variables_of
 from drawgrad.variables.relaxable import Relaxable
 from drawgrad.variables.subset import Subset
-from drawgrad.variables.torch_draws import seeded
 from drawgrad.variables.variable import Index, Scored, Variable
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "OneHot",
     "Opaque",
     "OpaqueScored",
+    "PaddedOneHot",
     "Permutation",
     "Ranking",
     "Relaxable",
@@ -41,6 +42,5 @@ __all__ = [
     "flattened_logits",
     "number_of_ranking",
     "register_variable",
-    "seeded",
     "variables_of",
 ]

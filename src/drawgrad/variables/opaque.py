@@ -9,8 +9,7 @@ import torch
 from torch.distributions import Distribution
 
 from drawgrad._typing import Tensor
-from drawgrad.functional import logistic_noise
-from drawgrad.variables.torch_draws import seeded
+from drawgrad.functional import logistic_noise, seeded
 from drawgrad.variables.variable import Scored, Variable, cannot_remake
 
 __all__ = ["Opaque", "OpaqueScored"]

@@ -26,7 +26,7 @@ from torch.distributions import (
 
 from drawgrad.distributions import Logistic
 from drawgrad.estimators import LeaveOneOut, Pathwise
-from drawgrad.variables import seeded
+from drawgrad.functional import seeded
 
 ONE = torch.ones(4)
 FAMILIES: list[Distribution] = [
