@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+import mpmath
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = [
+    "EXTREME_PLACES",
     "KNOWN_ANSWERS",
     "as_words",
     "assert_close_in_ulp",
@@ -18,12 +21,15 @@ __all__ = [
     "gumbel_of",
     "logistic_of",
     "philox",
+    "precise_noise",
     "softmax",
     "word_at",
     "word_grid",
 ]
 
 LARGEST = 0xFFFFFFFF
+EXTREME = 4096
+"""Words at either end that a second one resolves."""
 
 KNOWN_ANSWERS = {
     "zeros": ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
@@ -35,6 +41,26 @@ KNOWN_ANSWERS = {
     ),
 }
 """Counter, key and words of Philox-4x32-10 as its authors publish them (Salmon et al., SC 2011)."""
+
+EXTREME_PLACES = {
+    "gumbel": [
+        (7, 6831052, 693, 0),
+        (7, 2335857, 308, 1),
+        (7, 3181107, 608, LARGEST - 1),
+        (7, 1037201, 239, LARGEST),
+        (7, 883111, 887, EXTREME - 1),
+        (7, 1962235, 630, EXTREME),
+    ],
+    "logistic": [
+        (7, 754363, 20, 0),
+        (7, 3366110, 258, 1),
+        (7, 9635962, 51, LARGEST - 1),
+        (7, 7019963, 596, LARGEST),
+        (7, 196266, 498, EXTREME - 1),
+        (7, 518736, 608, EXTREME),
+    ],
+}
+"""Seed, row and class of words at both ends and where the extreme ones end, found by search, and the words."""
 
 
 def philox(counter: Sequence[int], key: Sequence[int], rounds: int = 10) -> tuple[int, int, int, int]:
@@ -55,20 +81,38 @@ def word_at(seed: int, row: int, class_: int, stream: int) -> int:
     return philox(counter, (seed & LARGEST, seed >> 32))[class_ % 4]
 
 
-def gumbel_of(words: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """-log(-log(1 - v)) for v = (word + 1/2) / 2^32, in float64 without cancellation."""
-    v, rest = _unit(words), _unit(LARGEST - words)
-    return -np.log(np.where(v < 0.5, -np.log1p(-v), -np.log(rest)))
+def gumbel_of(words: NDArray[np.uint64], seconds: NDArray[np.uint64] | None = None) -> NDArray[np.float64]:
+    """-log(-log(1 - v)) for v = (word + 1/2) / 2^32, or of two words, in float64 without cancellation."""
+    distance, upper = _distance(words, seconds)
+    return -np.log(np.where(upper, -np.log(distance), -np.log1p(-distance)))
 
 
-def logistic_of(words: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """log v - log(1 - v) for v = (word + 1/2) / 2^32."""
-    return np.log(_unit(words)) - np.log(_unit(LARGEST - words))
+def logistic_of(words: NDArray[np.uint64], seconds: NDArray[np.uint64] | None = None) -> NDArray[np.float64]:
+    """log v - log(1 - v) for v = (word + 1/2) / 2^32, or of two words."""
+    distance, upper = _distance(words, seconds)
+    return np.where(upper, -1.0, 1.0) * (np.log(distance) - np.log1p(-distance))
 
 
-def _unit(words: NDArray[np.uint64]) -> NDArray[np.float64]:
-    # Exact: a float64 holds 33 bits and more.
-    return (words.astype(np.float64) + 0.5) * 2.0**-32
+def _distance(words: NDArray[np.uint64], seconds: NDArray[np.uint64] | None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Distance of v to the nearer end of the unit interval, and whether that is the upper one. Exact in float64."""
+    upper = words > LARGEST // 2
+    cells = np.where(upper, LARGEST - words, words).astype(np.float64)
+    part = np.full(words.shape, 0.5)
+    if seconds is not None:
+        part = np.where(cells < EXTREME, (seconds.astype(np.float64) + 0.5) * 2.0**-32, part)
+    return (cells + part) * 2.0**-32, upper
+
+
+def precise_noise(family: str, word: int, second: int | None = None) -> float:
+    """The noise of a word, or of an extreme word and a second one, by mpmath in 60 digits."""
+    with mpmath.workdps(60):
+        upper = word > LARGEST // 2
+        cells = LARGEST - word if upper else word
+        resolved = second is not None and cells < EXTREME
+        part = (mpmath.mpf(second) + 0.5) / 2**32 if resolved else mpmath.mpf(0.5)
+        distance = (cells + part) / 2**32
+        v = 1 - distance if upper else distance
+        return float(-mpmath.log(-mpmath.log(1 - v)) if family == "gumbel" else mpmath.log(v) - mpmath.log(1 - v))
 
 
 def softmax(scores: Sequence[float], tau: float) -> list[float]:
@@ -80,7 +124,19 @@ def softmax(scores: Sequence[float], tau: float) -> list[float]:
 
 def extreme_words() -> list[int]:
     """Both ends and the middle, where formulas change branches."""
-    return [0, 1, 2, 2**31 - 1, 2**31, LARGEST - 1, LARGEST]
+    return [
+        0,
+        1,
+        2,
+        EXTREME - 1,
+        EXTREME,
+        2**31 - 1,
+        2**31,
+        LARGEST - EXTREME,
+        LARGEST - EXTREME + 1,
+        LARGEST - 1,
+        LARGEST,
+    ]
 
 
 def word_grid(count: int = 1 << 19) -> NDArray[np.uint64]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from drawgrad.kernels.philox import CLASSES, GUMBEL_STREAM, LOGISTIC_STREAM, philox_4x32, random_bits
+from drawgrad.kernels.philox import CLASSES, GUMBEL_STREAM, LOGISTIC_STREAM, philox_4x32, random_bits, words_at
 from tests.kernels.oracles import KNOWN_ANSWERS, philox, word_at
 from tests.statistics import assert_mean, assert_uncorrelated
 
@@ -74,6 +74,14 @@ def test_each_part_of_the_place_changes_the_words(what: str, other: dict[str, ob
 @pytest.mark.parametrize(("rows", "classes"), [(0, 3), (3, 0), (0, 0)])
 def test_no_words(rows: int, classes: int) -> None:
     assert random_bits(torch.tensor([1, 2]), rows, classes, 3, 5, GUMBEL_STREAM).shape == (2, rows, classes)
+
+
+def test_words_of_single_places_are_those_of_the_block() -> None:
+    seed, offsets = torch.tensor([3, -5]), (2**32 - 1, 2)
+    block = random_bits(seed, 3, 11, *offsets, LOGISTIC_STREAM)
+    group, row, class_ = (part.flatten() for part in torch.meshgrid(*map(torch.arange, block.shape), indexing="ij"))
+    words = words_at(seed[group], row + offsets[0], class_ + offsets[1], LOGISTIC_STREAM)
+    assert torch.equal(words.view(block.shape), block)
 
 
 class TestBits:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-import mpmath
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from drawgrad.kernels import reference
-from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM
+from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM, SECOND
 from tests.kernels.oracles import (
+    EXTREME_PLACES,
     LARGEST,
     as_words,
     assert_close_in_ulp,
     extreme_words,
     gumbel_of,
     logistic_of,
+    precise_noise,
     softmax,
     word_at,
     word_grid,
 )
+from tests.statistics import assert_mean
 
 ORACLES = {"gumbel": gumbel_of, "logistic": logistic_of}
 STREAMS = {"gumbel": GUMBEL_STREAM, "logistic": LOGISTIC_STREAM}
@@ -30,41 +33,41 @@ SEED = torch.tensor([11, -3])
 INF, NAN = torch.inf, torch.nan
 
 
-def precise(family: str, word: int) -> float:
-    """The noise of a word by mpmath, in 60 digits."""
-    with mpmath.workdps(60):
-        v = (mpmath.mpf(word) + 0.5) / 2**32
-        return float(-mpmath.log(-mpmath.log(1 - v)) if family == "gumbel" else mpmath.log(v) - mpmath.log(1 - v))
-
-
 class TestOracle:
     @pytest.mark.parametrize("family", ORACLES)
     def test_float64_is_as_good_as_sixty_digits(self, family: str) -> None:
         words = word_grid(500)
-        expected = [precise(family, int(word)) for word in words]
-        np.testing.assert_allclose(ORACLES[family](words), expected, rtol=1e-13, atol=1e-15)
+        seconds = words[::-1].copy()
+        for given in ((words,), (words, seconds)):
+            expected = [precise_noise(family, *(int(word) for word in each)) for each in zip(*given, strict=True)]
+            np.testing.assert_allclose(ORACLES[family](*given), expected, rtol=1e-13, atol=1e-15)
 
 
 class TestNoise:
-    @pytest.fixture
-    def noise_of(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[np.ndarray, str, torch.dtype], Tensor]:
-        """The noise that the reference makes of given words."""
+    @pytest.fixture(params=["in eager code", "where values must not be asked"])
+    def noise_of(
+        self, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    ) -> Callable[[str, torch.dtype, np.ndarray, np.ndarray], Tensor]:
+        """The noise that the reference makes of given words, and second words."""
 
-        def noise_of(words: np.ndarray, family: str, dtype: torch.dtype) -> Tensor:
-            monkeypatch.setattr(reference, "random_bits", lambda *_: as_words(words))
+        def noise_of(family: str, dtype: torch.dtype, words: np.ndarray, seconds: np.ndarray) -> Tensor:
+            streams = {STREAMS[family]: as_words(words), STREAMS[family] + SECOND: as_words(seconds)}
+            monkeypatch.setattr(reference, "random_bits", lambda *block: streams[block[-1]])
+            monkeypatch.setattr(reference, "words_at", lambda _, __, class_, stream: streams[stream][0, 0, class_])
+            monkeypatch.setattr(reference, "wants_torch_operations", lambda: request.param != "in eager code")
             return reference.noise(SEED[0], (len(words),), 0, 0, family, dtype)
 
         return noise_of
 
     @pytest.mark.parametrize("family", ORACLES)
     def test_extreme_words_are_resolved_and_finite(self, noise_of: Callable[..., Tensor], family: str) -> None:
-        words = np.array(extreme_words(), dtype=np.uint64)
-        exact = np.array([precise(family, word) for word in extreme_words()])
-        assert_close_in_ulp(noise_of(words, family, torch.float32), exact, 3)
-        np.testing.assert_allclose(noise_of(words, family, torch.float64), exact, rtol=1e-14, atol=1e-15)
+        pairs = np.array([(word, second) for word in extreme_words() for second in extreme_words()], dtype=np.uint64)
+        exact = np.array([precise_noise(family, int(word), int(second)) for word, second in pairs])
+        assert_close_in_ulp(noise_of(family, torch.float32, *pairs.T), exact, 3)
+        np.testing.assert_allclose(noise_of(family, torch.float64, *pairs.T), exact, rtol=1e-14, atol=1e-15)
         for dtype in (torch.float16, torch.bfloat16):
-            narrow = noise_of(words, family, dtype)
-            assert torch.equal(narrow, noise_of(words, family, torch.float32).to(dtype))
+            narrow = noise_of(family, dtype, *pairs.T)
+            assert torch.equal(narrow, noise_of(family, torch.float32, *pairs.T).to(dtype))
             assert bool(narrow.isfinite().all())
 
     def test_the_largest_gumbel_exceeds_what_the_textbook_formula_reaches(
@@ -72,16 +75,30 @@ class TestNoise:
     ) -> None:
         words = np.array([0, LARGEST], dtype=np.uint64)
         for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
-            largest, smallest = noise_of(words, "gumbel", dtype).tolist()
-            assert 22 < largest < 23
-            assert -3.14 < smallest < -3.1
+            largest, smallest = noise_of("gumbel", dtype, words, np.zeros_like(words)).tolist()
+            assert 44.9 < largest < 45.1
+            assert -3.82 < smallest < -3.8
         uniform = torch.tensor(1 - 2**-24)
         assert -(-uniform.log()).log() < 16.7
 
     @pytest.mark.parametrize("family", ORACLES)
     def test_every_word_is_close_to_its_exact_noise(self, noise_of: Callable[..., Tensor], family: str) -> None:
         words = word_grid(1 << 17)
-        assert_close_in_ulp(noise_of(words, family, torch.float32), ORACLES[family](words), 3)
+        seconds = np.random.default_rng(1).permutation(words)
+        assert_close_in_ulp(noise_of(family, torch.float32, words, seconds), ORACLES[family](words, seconds), 3)
+
+    def test_a_coin_of_log_odds_minus_23_comes_at_its_probability(self, noise_of: Callable[..., Tensor]) -> None:
+        """Only the last word can make it one; given that word, the second one does at 2^32 sigmoid(-23) = 0.4408."""
+        draws = 1 << 16
+        words = np.full(draws, LARGEST, dtype=np.uint64)
+        seconds = np.random.default_rng(1).integers(0, LARGEST, draws, dtype=np.uint64, endpoint=True)
+        ones = noise_of("logistic", torch.float32, words, seconds) > 23
+        probability = 2.0**32 / (1 + math.exp(23))
+        assert_mean(ones.double(), probability, resolution=0.02)
+        # One cell earlier the logit is out of reach, and one cell farther nothing is left to chance.
+        assert not bool((noise_of("logistic", torch.float32, words - 1, seconds) > 23).any())
+        with pytest.raises(AssertionError, match="mean"):
+            assert_mean(ones.double(), 0.83 * probability, resolution=0.02)
 
     def test_the_check_notices_noise_whose_tail_is_cut_off(self) -> None:
         words = word_grid(1 << 17)
@@ -98,6 +115,19 @@ class TestNoise:
                 words = [word_at(seed, row, class_, STREAMS[family]) for class_ in range(7, 12)]
                 expected = ORACLES[family](np.array(words, dtype=np.uint64))
                 np.testing.assert_allclose(noise[g, i], expected, rtol=1e-13)
+
+    @pytest.mark.parametrize("family", ORACLES)
+    @pytest.mark.parametrize("traced", [False, True])
+    def test_extreme_words_read_a_second_stream(
+        self, monkeypatch: pytest.MonkeyPatch, family: str, traced: bool
+    ) -> None:
+        monkeypatch.setattr(reference, "wants_torch_operations", lambda: traced)
+        for seed, row, class_, word in EXTREME_PLACES[family]:
+            assert word == word_at(seed, row, class_, STREAMS[family])
+            second = word_at(seed, row, class_, STREAMS[family] + SECOND)
+            # Among others, and in the second of two groups.
+            noise = reference.noise(torch.tensor([1, seed]), (3, 7), row - 2, class_ - 5, family, torch.float64)
+            assert noise[1, 2, 5].item() == pytest.approx(precise_noise(family, word, second), rel=1e-13)
 
 
 class TestSamples:

@@ -29,8 +29,8 @@ def binary_concrete(
     .. math:: y = \sigma((l + x) / \tau), \qquad x \sim \mathrm{Logistic}(0, 1)
 
     With ``hard=True`` the forward value is 1 where y > 1/2 and 0 elsewhere, an exact sample of the Bernoulli
-    distribution, and the gradient is that of y. Exact means to 32 random bits: log-odds of -22 are drawn at 0.83 of
-    their probability, and ones of -23 or less never.
+    distribution, and the gradient is that of y. Exact means to the bits of :func:`~drawgrad.functional.logistic_noise`:
+    log-odds down to -36 have their probability to one part in 8,000, and ones beyond -45.05 are never drawn.
 
     Args:
         logits: log-odds of a one, any shape; infinite ones are certain. The last dimension counts classes and all

@@ -37,7 +37,8 @@ def gumbel_max_linear(
     For vocabularies that are so large that writing the logits costs more than the choice: each block of classes keeps
     its winner only. The draw is the one that ``gumbel_max(linear(hidden, weight, bias) / tau)`` makes with the same
     seed, up to ties within the rounding of the products, which are summed in float32 (float64 for float64 input) and
-    not rounded to a narrower dtype.
+    not rounded to a narrower dtype. Rare classes are drawn as exactly as in
+    :func:`~drawgrad.functional.gumbel_softmax`.
 
     Args:
         hidden: inputs of the layer.

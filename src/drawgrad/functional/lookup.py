@@ -36,7 +36,7 @@ def gumbel_lookup(
 
     Value and gradients are those of ``gumbel_softmax(logits, tau, hard=True) @ codebook`` with the same seed. The
     sample is never built: forward gathers the chosen rows, and backward keeps the logits, draws the noise again, and
-    adds the gradient to the chosen rows of the codebook.
+    adds the gradient to the chosen rows of the codebook. Rare rows are drawn as exactly as rare classes there.
 
     Args:
         logits: unnormalized log-probabilities of the codebook's rows; -inf is a row that is never chosen.

@@ -19,7 +19,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["CLASSES", "GUMBEL_STREAM", "LOGISTIC_STREAM", "ROWS", "WORD", "WORDS", "philox_4x32", "random_bits"]
+__all__ = [
+    "CLASSES",
+    "EXTREME",
+    "GUMBEL_STREAM",
+    "LOGISTIC_STREAM",
+    "ROWS",
+    "SECOND",
+    "WORD",
+    "WORDS",
+    "philox_4x32",
+    "random_bits",
+    "words_at",
+]
 
 WORDS = 4
 """Random words that one evaluation of the generator yields."""
@@ -38,6 +50,14 @@ ROUNDS = 10
 GUMBEL_STREAM = 0
 LOGISTIC_STREAM = 1
 """Categorical and binary draws read different streams, so that one seed gives independent ones."""
+SECOND = 2
+"""What is added to a stream to get that of the second words."""
+EXTREME = 1 << 12
+"""Words at either end that are followed by a second one: so many cells of 2^-32 are resolved to 2^-64.
+
+One number in half a million needs it, so it costs next to nothing. Beyond them a cell is at most 1/4096 of the
+probability of the tail that it ends, so no event is drawn at a probability that is off by more than half of that.
+"""
 
 
 def philox_4x32(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
@@ -92,3 +112,10 @@ def random_bits(seed: Tensor, rows: int, classes: int, row_offset: int, class_of
     words = philox_4x32(counter, (seed & WORD, (seed >> 32) & WORD))
     bits = torch.stack(torch.broadcast_tensors(*words), dim=-1).flatten(-2)
     return bits[..., skip : skip + classes]
+
+
+def words_at(seed: Tensor, row: Tensor, class_: Tensor, stream: int) -> Tensor:
+    """The random words of single places: int64 like ``seed``, ``row`` and ``class_``, which have one shape."""
+    counter = (torch.full_like(row, stream), class_ // WORDS, (row >> 32) & WORD, row & WORD)
+    words = torch.stack(philox_4x32(counter, (seed & WORD, (seed >> 32) & WORD)), dim=-1)
+    return words.gather(-1, (class_ % WORDS)[..., None])[..., 0]

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM, WORD, random_bits
+from drawgrad.kernels.philox import EXTREME, GUMBEL_STREAM, LOGISTIC_STREAM, SECOND, WORD, random_bits, words_at
+from drawgrad.kernels.state import wants_torch_operations
 
 __all__ = [
     "binary_concrete",
@@ -43,33 +44,43 @@ def noise(
 ) -> Tensor:
     """Standard Gumbel or logistic noise of ``shape``, or ``(groups, *shape)`` for several seeds.
 
-    A word w stands for the midpoint v = (w + 1/2) / 2^32 of its cell. Both v and 1 - v keep full relative precision
-    near zero, because each is converted from an integer of its own: that resolves the tail of the winners, which the
+    A word w stands for the midpoint v = (w + 1/2) / 2^32 of its cell; where the cell is one of the ``EXTREME`` ones at
+    either end, a second word w' resolves it to v = (w + (w' + 1/2) / 2^32) / 2^32. The logarithms are taken of the
+    distance to the nearer end, which keeps full relative precision: that resolves the tail of the winners, which the
     textbook -log(-log u) cuts off at 16.6 in float32.
     """
     streams = {"gumbel": GUMBEL_STREAM, "logistic": LOGISTIC_STREAM}
     rows, classes = math.prod(shape[:-1]), shape[-1] if len(shape) else 1
-    bits = random_bits(seed.reshape(-1), rows, classes, row_offset, class_offset, streams[family])
-    bits = bits.reshape((*seed.shape, *shape))
-    wide = compute_dtype(dtype)
+    block = (seed.reshape(-1), rows, classes, row_offset, class_offset)
+    bits = random_bits(*block, streams[family])
+    cells = torch.minimum(bits, WORD - bits)
+    distance = _distance(cells, block, streams[family] + SECOND, compute_dtype(dtype)).reshape((*seed.shape, *shape))
+    upper = (bits > cells).reshape(distance.shape)
+    # Towards the lower end log(v) is the large one of the two, towards the upper end log(1 - v).
+    far, near = distance.log(), torch.log1p(-distance)
     if family == "gumbel":
-        value = -_exponential(bits, wide).log()
+        value = -torch.where(upper, -far, -near).log()
     else:
-        value = _unit(bits, wide).log() - _unit(WORD - bits, wide).log()
+        value = torch.where(upper, near - far, far - near)
     return value.to(dtype)
 
 
-def _unit(bits: Tensor, dtype: torch.dtype) -> Tensor:
-    return (bits.to(dtype) + 0.5) * 2.0**-32
+def _distance(cells: Tensor, block: tuple[Tensor, int, int, int, int], stream: int, dtype: torch.dtype) -> Tensor:
+    """Distance of uniform numbers to the nearer end of the unit interval, from that of their words, counted in cells.
 
-
-def _exponential(bits: Tensor, dtype: torch.dtype) -> Tensor:
-    """-log(1 - v): from v where v < 1/2, from 1 - v elsewhere."""
-    return torch.where(
-        bits < 2**31,
-        -torch.log1p(-_unit(bits, dtype)),
-        -torch.log(_unit(WORD - bits, dtype)),
-    )
+    ``stream`` is that of the second words.
+    """
+    extreme = cells < EXTREME
+    distance = cells.to(dtype) + 0.5
+    if wants_torch_operations() or not cells.is_cpu:  # Whether there is an extreme word must not be asked.
+        second = cells.to(dtype) + (random_bits(*block, stream).to(dtype) + 0.5) * 2.0**-32
+        distance = torch.where(extreme, second, distance)
+    elif extreme.any():
+        group, row, class_ = extreme.nonzero(as_tuple=True)
+        seed, _, _, row_offset, class_offset = block
+        second = words_at(seed[group], row + row_offset, class_ + class_offset, stream)
+        distance[extreme] = cells[extreme].to(dtype) + (second.to(dtype) + 0.5) * 2.0**-32
+    return distance * 2.0**-32
 
 
 def _scores(logits: Tensor, seed: Tensor, row_offset: int, class_offset: int, family: str) -> Tensor:

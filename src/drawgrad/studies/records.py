@@ -25,7 +25,7 @@ from drawgrad.studies.files import write_atomically
 __all__ = ["NUMERICS", "Measurement", "Provenance", "Record", "describe_device", "median_of", "provenance", "read",
            "write"]  # fmt: skip
 
-NUMERICS = 1
+NUMERICS = 2
 """Counts the states of the package between which the same settings and seed give other numbers: one more with every
 entry below "Numerics" in the changelog that moves what a study measures."""
 PACKAGES = ("torch", "numba", "drawgrad")

@@ -20,7 +20,14 @@ from tests.kernels.oracles import (
 )
 
 Lanes = Callable[[np.ndarray], np.ndarray]
-NOISE = {"gumbel": (scalar.gumbel, gumbel_of), "logistic": (scalar.logistic, logistic_of)}
+
+
+@numba.njit
+def _gumbel(v):
+    return -scalar.log(scalar.exponential(v))
+
+
+NOISE = {"gumbel": (_gumbel, gumbel_of), "logistic": (scalar.logistic, logistic_of)}
 
 
 def over_lanes(function: Callable[..., object]) -> Lanes:
@@ -34,6 +41,30 @@ def over_lanes(function: Callable[..., object]) -> Lanes:
     def run(values: np.ndarray) -> np.ndarray:
         out = np.empty(values.shape, np.float32)
         kernel(values, out)
+        return out
+
+    return run
+
+
+def of_words(transform: Callable[..., object]) -> Callable[..., np.ndarray]:
+    """Noise of words, or of words and second words."""
+
+    @numba.njit(error_model="numpy")
+    def one(words, out):
+        for i in range(words.size):
+            out[i] = transform(scalar.uniform(words[i]))
+
+    @numba.njit(error_model="numpy")
+    def two(words, seconds, out):
+        for i in range(words.size):
+            if scalar.is_extreme(scalar.nearness(words[i])):
+                out[i] = transform(scalar.uniform_of_two(words[i], seconds[i]))
+            else:
+                out[i] = transform(scalar.uniform(words[i]))
+
+    def run(*words: np.ndarray) -> np.ndarray:
+        out = np.empty(words[0].shape, np.float32)
+        (one, two)[len(words) - 1](*(word.astype(np.uint32) for word in words), out)
         return out
 
     return run
@@ -53,23 +84,26 @@ def test_known_answers(name: str) -> None:
 class TestNoise:
     @pytest.mark.parametrize("family", NOISE)
     def test_is_close_to_exact_at_every_word(self, family: str) -> None:
-        function, exact = NOISE[family]
+        transform, exact = NOISE[family]
         words = word_grid()
-        noise = over_lanes(function)(words.astype(np.uint32))
-        assert np.isfinite(noise).all()
-        assert_close_in_ulp(noise, exact(words), 3)
+        seconds = np.random.default_rng(1).permutation(words)
+        for given in ((words,), (words, seconds)):
+            noise = of_words(transform)(*given)
+            assert np.isfinite(noise).all()
+            assert_close_in_ulp(noise, exact(*given), 2)
 
     @pytest.mark.parametrize("family", NOISE)
     def test_extreme_words(self, family: str) -> None:
-        function, exact = NOISE[family]
-        words = np.array(extreme_words(), np.uint64)
-        noise = over_lanes(function)(words.astype(np.uint32))
-        assert_close_in_ulp(noise, exact(words), 1.5)
+        transform, exact = NOISE[family]
+        pairs = np.array([(word, second) for word in extreme_words() for second in extreme_words()], np.uint64)
+        assert_close_in_ulp(of_words(transform)(*pairs.T), exact(*pairs.T), 1.5)
 
     def test_the_winning_tail_is_resolved(self) -> None:
-        largest, next_one, smallest = over_lanes(scalar.gumbel)(np.array([0, 1, LARGEST], np.uint32))
-        assert 21 < next_one < 22 < largest < 23
-        assert -3.14 < smallest < -3.1
+        words, seconds = (np.array(given, np.uint64) for given in ([0, 0, 1, LARGEST], [0, LARGEST, 0, 0]))
+        largest, end_of_cell, next_cell, smallest = of_words(_gumbel)(words, seconds)
+        assert 45 < largest < 45.1
+        assert end_of_cell == next_cell == np.float32(32 * np.log(2))
+        assert -3.82 < smallest < -3.8
 
     def test_the_check_notices_the_textbook_formula(self) -> None:
         words = word_grid(1 << 12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -11,13 +12,15 @@ from torch import Tensor
 from drawgrad import functional
 from drawgrad.kernels import cpu, reference
 from drawgrad.kernels.cpu import narrow, wide
-from tests.kernels.oracles import assert_close_in_ulp
+from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM, SECOND
+from tests.kernels.oracles import EXTREME_PLACES, assert_close_in_ulp, precise_noise, word_at
 
 EPS = torch.finfo(torch.float32).eps
 FLUSHED = 1.3e-38
 """Exponentials below it are zero in the CPU twin."""
 INF, NAN = torch.inf, torch.nan
 
+STREAMS = {"gumbel": GUMBEL_STREAM, "logistic": LOGISTIC_STREAM}
 SEEDS = torch.tensor([3, -5])
 """Two groups, so that both the seed and the row number of a group matter."""
 ROW_OFFSETS = [7, 2**32 - 2, 2**33 + 5]
@@ -87,7 +90,38 @@ def test_noise(rows: int, classes: int, family: str) -> None:
         exact = reference.noise(SEEDS, (rows, classes), *place, family, torch.float64)
         assert noise.shape == exact.shape
         if exact.numel():
-            assert_close_in_ulp(noise, exact.numpy(), 3)
+            assert_close_in_ulp(noise, exact.numpy(), 2)
+
+
+@pytest.mark.parametrize("family", ["gumbel", "logistic"])
+@pytest.mark.parametrize("classes", [1, 6, wide.CHUNK + 6])
+def test_extreme_words_are_resolved_by_second_ones(family: str, classes: int) -> None:
+    for seed, row, class_, word in EXTREME_PLACES[family]:
+        exact = precise_noise(family, word, word_at(seed, row, class_, STREAMS[family] + SECOND))
+        first = max(0, class_ - classes + 1)
+        noise = cpu.noise(torch.tensor([1, seed]), (3, classes), row - 1, first, family, torch.float32)
+        assert_close_in_ulp(noise[1, 1, class_ - first][None], np.array([exact]), 2)
+
+
+@pytest.mark.parametrize("classes", [6, narrow.FEW_CLASSES + 6])
+@pytest.mark.parametrize("rows", [1, narrow.LANES + 3])
+def test_scores_of_extreme_words_decide_as_they_should(classes: int, rows: int) -> None:
+    """The class with the extreme word wins if its logit is a little larger than what makes it equal to the next one."""
+    for seed, row, class_, word in EXTREME_PLACES["gumbel"]:
+        exact = precise_noise("gumbel", word, word_at(seed, row, class_, GUMBEL_STREAM + SECOND))
+        seeds, place = torch.tensor([1, seed]), (row - rows + 1, class_ - 2)
+        other = reference.noise(seeds, (rows, classes), *place, "gumbel", torch.float64)[1, -1, 3].item()
+        logits = torch.full((2, rows, classes), -INF)
+        logits[..., 3] = 0.0
+        for behind, winner in ((1e-4, 3), (-1e-4, 2)):
+            logits[..., 2] = other - exact - behind
+            assert cpu.gumbel_max(logits, seeds, *place)[1, -1] == winner
+            sample = cpu.gumbel_softmax(logits, torch.tensor(1.0), seeds, *place, False)[1, -1]
+            assert sample[2].item() == pytest.approx(0.5, abs=1e-4)
+            grad = torch.zeros_like(logits)
+            grad[..., 2] = 1.0
+            slope = cpu.gumbel_softmax_vjp(grad, logits, torch.tensor(1.0), seeds, *place)[1, -1, 2]
+            assert slope.item() == pytest.approx(0.25, abs=1e-4)
 
 
 @grid

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import triton.language as tl
 from torch import Tensor
 
 from drawgrad.kernels import gpu, reference
-from drawgrad.kernels.gpu.draw import gumbel, logistic
-from drawgrad.kernels.gpu.tiles import NARROW, Tiling, columns, draw_tile, kernel, locate
-from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM, WORD, random_bits
+from drawgrad.kernels.gpu.draw import gumbel, logistic, random_words, uniform, uniform_of_two
+from drawgrad.kernels.gpu.tiles import NARROW, Tiling, columns, kernel, locate
+from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM, SECOND, WORD, WORDS, random_bits
 from tests.kernels.gpu.machine import DEVICE, marks, narrowed, noise_ulps, seeds
+from tests.kernels.oracles import (
+    EXTREME,
+    EXTREME_PLACES,
+    assert_close_in_ulp,
+    gumbel_of,
+    logistic_of,
+    precise_noise,
+    word_at,
+)
 
 pytestmark = marks
+ORACLES = {"gumbel": gumbel_of, "logistic": logistic_of}
 SIZE = 4096
+AT_ONCE: tl.constexpr = tl.constexpr(WORDS)
 
 PLACES = [
     (1, 1, 1, 0, 0),
@@ -44,18 +56,23 @@ def _words(
 ):
     group, row, part = locate(rows, units, ALIGN, SKIP, ROWS, BLOCK, GROUPED, True)
     _, _, at, exists = columns(group, row, part, rows, units, ALIGN, SKIP, BLOCK)
-    word = draw_tile(seeds, group, row, part, row_offset, block_offset, STREAM, ROWS, BLOCK)
+    block = tl.cast(part, tl.int64) * (BLOCK // AT_ONCE) + tl.arange(0, BLOCK // AT_ONCE)[None, :] + block_offset
+    word = random_words(tl.load(seeds + group), block.to(tl.uint32), row + row_offset, STREAM, ROWS, BLOCK)
     tl.store(out + at, word.to(tl.int64), mask=exists)
 
 
 @kernel
-def _transform(words, out, LOGISTIC: tl.constexpr, SIZE: tl.constexpr):
+def _transform(words, seconds, out, LOGISTIC: tl.constexpr, TWO: tl.constexpr, SIZE: tl.constexpr):
     at = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
     word = tl.load(words + at).to(tl.uint32)
-    if LOGISTIC:
-        value = logistic(word)
+    if TWO:
+        v = uniform_of_two(word, tl.load(seconds + at).to(tl.uint32))
     else:
-        value = gumbel(word)
+        v = uniform(word)
+    if LOGISTIC:
+        value = logistic(v)
+    else:
+        value = gumbel(v)
     tl.store(out + at, value)
 
 
@@ -110,13 +127,37 @@ def _hard_words() -> Tensor:
     return words[: len(words) // SIZE * SIZE]
 
 
+def _transformed(words: Tensor, seconds: Tensor, family: str, two: bool) -> Tensor:
+    out = torch.empty(words.shape, device=DEVICE)
+    _transform[(len(words) // SIZE,)](
+        words.to(DEVICE), seconds.to(DEVICE), out, LOGISTIC=family == "logistic", TWO=two, SIZE=SIZE
+    )
+    return out.cpu()
+
+
 @pytest.mark.parametrize("family", ["gumbel", "logistic"])
 def test_the_transform_is_precise_over_all_words(family: str) -> None:
     words = _hard_words()
-    out = torch.empty(words.shape, device=DEVICE)
-    _transform[(len(words) // SIZE,)](words.to(DEVICE), out, LOGISTIC=family == "logistic", SIZE=SIZE)
-    v = (words.double() + 0.5) * 2.0**-32
-    exact = torch.logit(v) if family == "logistic" else -(-torch.log1p(-v)).log()
-    assert bool(out.isfinite().all())
-    assert out.max() > 22
-    assert noise_ulps(out.cpu(), exact) <= 3
+    noise = _transformed(words, words, family, False)
+    assert noise.max() > 22
+    assert_close_in_ulp(noise, ORACLES[family](words.numpy().astype(np.uint64)), 3)
+
+
+@pytest.mark.parametrize("family", ["gumbel", "logistic"])
+def test_the_transform_is_precise_over_pairs_of_words(family: str) -> None:
+    seconds = _hard_words()
+    words = torch.arange(len(seconds)) % EXTREME
+    words = torch.where(torch.arange(len(seconds)) % 3 == 0, WORD - words, words)
+    noise = _transformed(words, seconds, family, True)
+    assert noise.abs().max() > 40
+    assert_close_in_ulp(noise, ORACLES[family](*(w.numpy().astype(np.uint64) for w in (words, seconds))), 3)
+
+
+@pytest.mark.parametrize("family", ["gumbel", "logistic"])
+def test_extreme_words_are_resolved_by_second_ones(family: str) -> None:
+    stream = {"gumbel": GUMBEL_STREAM, "logistic": LOGISTIC_STREAM}[family]
+    for seed, row, class_, word in EXTREME_PLACES[family]:
+        exact = precise_noise(family, word, word_at(seed, row, class_, stream + SECOND))
+        place = (row - 1, class_ - 2)
+        noise = gpu.noise(torch.tensor([1, seed], device=DEVICE), (3, 7), *place, family, torch.float32)
+        assert_close_in_ulp(noise[1, 1, 2][None].cpu(), np.array([exact]), 3)

@@ -7,13 +7,24 @@ whatever the number of classes. Arguments as in :mod:`drawgrad.kernels.cpu.wide`
 from __future__ import annotations
 
 import numpy as np
-from numba import uint64
+from numba import uint32, uint64
 
 from drawgrad.kernels.cpu.jit import device_function, kernel
-from drawgrad.kernels.cpu.scalar import exp, gumbel, inverse, words
+from drawgrad.kernels.cpu.scalar import (
+    exp,
+    exponential,
+    inverse,
+    is_extreme,
+    larger,
+    log,
+    nearness,
+    uniform,
+    uniform_of_two,
+    words,
+)
 from drawgrad.kernels.cpu.views import indices, seeds_of, table, temperatures
 from drawgrad.kernels.cpu.wide import mark
-from drawgrad.kernels.philox import GUMBEL_STREAM, WORD, WORDS
+from drawgrad.kernels.philox import GUMBEL_STREAM, SECOND, WORD, WORDS
 
 __all__ = ["FEW_CLASSES", "gumbel_max", "gumbel_one_hot", "gumbel_softmax", "gumbel_softmax_vjp"]
 
@@ -39,11 +50,11 @@ def _number_lanes(lanes, seeds, rows, row_offset, first):
 
 
 @device_function()
-def _draw_block(out, lanes, block):
+def _draw_block(out, lanes, block, stream):
     """The words of one evaluation for each lane. Flat arrays: few pointers, so the compiler can tell them apart."""
     for r in range(LANES):
         w0, w1, w2, w3 = words(
-            uint64(GUMBEL_STREAM), block, lanes[r], lanes[LANES + r], lanes[2 * LANES + r], lanes[3 * LANES + r]
+            uint64(stream), block, lanes[r], lanes[LANES + r], lanes[2 * LANES + r], lanes[3 * LANES + r]
         )
         out[r] = w0
         out[LANES + r] = w1
@@ -52,27 +63,46 @@ def _draw_block(out, lanes, block):
 
 
 @device_function()
-def _score_tile(logits, scores, drawn, lanes, first, count, class_offset):
+def _exponential_block(out, drawn, lanes, block):
+    """Exponentially distributed numbers of one evaluation for each lane."""
+    _draw_block(drawn, lanes, block, GUMBEL_STREAM)
+    nearest = uint32(WORD)
+    for j in range(WORDS * LANES):
+        nearest = min(nearest, nearness(drawn[j]))
+        out[j] = exponential(uniform(drawn[j]))
+    if is_extreme(nearest):
+        second = drawn[WORDS * LANES :]
+        _draw_block(second, lanes, block, GUMBEL_STREAM + SECOND)
+        for j in range(WORDS * LANES):
+            if is_extreme(nearness(drawn[j])):
+                out[j] = exponential(uniform_of_two(drawn[j], second[j]))
+
+
+@device_function()
+def _score_tile(logits, scores, noise, drawn, lanes, first, count, class_offset):
     """Transposed logits + Gumbel of the rows from ``first``."""
     classes = logits.shape[1]
     skip = class_offset % WORDS
     block_offset = uint64(class_offset // WORDS)
     for block in range((skip + classes + WORDS - 1) // WORDS):
-        _draw_block(drawn[WORDS * LANES * block :], lanes, block_offset + uint64(block))
+        _exponential_block(noise[WORDS * LANES * block :], drawn, lanes, block_offset + uint64(block))
     for r in range(count):
         row = logits[first + r]
         column = scores[r:]
         for k in range(classes):
             column[LANES * k] = row[k]
-    wanted = drawn[LANES * skip :]
+    wanted = noise[LANES * skip :]
     for j in range(LANES * classes):
-        scores[j] += gumbel(wanted[j])
+        scores[j] -= log(wanted[j])
 
 
 @device_function()
 def _load_temperatures(inverse_tau, tau, first, count):
-    for r in range(count):
-        inverse_tau[r] = inverse(tau[(first + r) % tau.shape[0]])
+    if tau.shape[0] == 1:
+        inverse_tau[:] = inverse(tau[0])
+    else:
+        for r in range(count):
+            inverse_tau[r] = inverse(tau[first + r])
 
 
 @device_function()
@@ -82,7 +112,7 @@ def _exponentiate_tile(scores, classes, inverse_tau, top, scale):
     for k in range(classes):
         column = scores[LANES * k :]
         for r in range(LANES):
-            top[r] = column[r] if column[r] > top[r] else top[r]
+            top[r] = larger(top[r], column[r])
     for r in range(LANES):
         top[r] = top[r] if top[r] > MINUS_INFINITY else f32(0)
     scale[:] = f32(0)
@@ -104,13 +134,14 @@ def gumbel_softmax(
     logits, sample = table(logits, count, classes), table(sample, count, classes)
     tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
     scores = np.zeros(classes * LANES, np.float32)
-    drawn = np.empty((classes + 2 * WORDS) * LANES, np.uint32)
+    noise = np.empty((classes + 2 * WORDS) * LANES, np.float32)
+    drawn = np.empty(2 * WORDS * LANES, np.uint32)
     lanes = np.empty(4 * LANES, np.uint64)
     inverse_tau, top, scale = np.ones(LANES, np.float32), np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     for first in range(start, stop, LANES):
         count = min(LANES, stop - first)
         _number_lanes(lanes, seeds, rows, row_offset, first)
-        _score_tile(logits, scores, drawn, lanes, first, count, class_offset)
+        _score_tile(logits, scores, noise, drawn, lanes, first, count, class_offset)
         _load_temperatures(inverse_tau, tau, first, count)
         _exponentiate_tile(scores, classes, inverse_tau, top, scale)
         for r in range(count):
@@ -127,13 +158,14 @@ def gumbel_softmax_vjp(
     grad, logits, out = table(grad, count, classes), table(logits, count, classes), table(out, count, classes)
     tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
     scores = np.zeros(classes * LANES, np.float32)
-    drawn = np.empty((classes + 2 * WORDS) * LANES, np.uint32)
+    noise = np.empty((classes + 2 * WORDS) * LANES, np.float32)
+    drawn = np.empty(2 * WORDS * LANES, np.uint32)
     lanes = np.empty(4 * LANES, np.uint64)
     inverse_tau, top, scale = np.ones(LANES, np.float32), np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     for first in range(start, stop, LANES):
         count = min(LANES, stop - first)
         _number_lanes(lanes, seeds, rows, row_offset, first)
-        _score_tile(logits, scores, drawn, lanes, first, count, class_offset)
+        _score_tile(logits, scores, noise, drawn, lanes, first, count, class_offset)
         _load_temperatures(inverse_tau, tau, first, count)
         _exponentiate_tile(scores, classes, inverse_tau, top, scale)
         for r in range(count):
@@ -169,13 +201,14 @@ def gumbel_max(logits, index, classes, seed, seeds, groups, rows, row_offset, cl
     logits, index = table(logits, groups * rows, classes), indices(index, groups * rows)
     seeds = seeds_of(seed, seeds, groups)
     scores = np.zeros(classes * LANES, np.float32)
-    drawn = np.empty((classes + 2 * WORDS) * LANES, np.uint32)
+    noise = np.empty((classes + 2 * WORDS) * LANES, np.float32)
+    drawn = np.empty(2 * WORDS * LANES, np.uint32)
     lanes = np.empty(4 * LANES, np.uint64)
     top, winner = np.empty(LANES, np.float32), np.empty(LANES, np.int32)
     for first in range(start, stop, LANES):
         count = min(LANES, stop - first)
         _number_lanes(lanes, seeds, rows, row_offset, first)
-        _score_tile(logits, scores, drawn, lanes, first, count, class_offset)
+        _score_tile(logits, scores, noise, drawn, lanes, first, count, class_offset)
         _find_winners(scores, classes, top, winner)
         for r in range(count):
             index[first + r] = winner[r]
@@ -186,13 +219,14 @@ def gumbel_one_hot(logits, sample, classes, seed, seeds, groups, rows, row_offse
     logits, sample = table(logits, groups * rows, classes), table(sample, groups * rows, classes)
     seeds = seeds_of(seed, seeds, groups)
     scores = np.zeros(classes * LANES, np.float32)
-    drawn = np.empty((classes + 2 * WORDS) * LANES, np.uint32)
+    noise = np.empty((classes + 2 * WORDS) * LANES, np.float32)
+    drawn = np.empty(2 * WORDS * LANES, np.uint32)
     lanes = np.empty(4 * LANES, np.uint64)
     top, winner = np.empty(LANES, np.float32), np.empty(LANES, np.int32)
     for first in range(start, stop, LANES):
         count = min(LANES, stop - first)
         _number_lanes(lanes, seeds, rows, row_offset, first)
-        _score_tile(logits, scores, drawn, lanes, first, count, class_offset)
+        _score_tile(logits, scores, noise, drawn, lanes, first, count, class_offset)
         _find_winners(scores, classes, top, winner)
         for r in range(count):
             mark(logits[first + r], sample[first + r], winner[r])

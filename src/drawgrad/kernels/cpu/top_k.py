@@ -11,13 +11,16 @@ from numba import int32, int64, uint32
 from drawgrad.kernels.cpu.jit import device_function, kernel
 from drawgrad.kernels.cpu.scalar import bits_of, float_of
 from drawgrad.kernels.cpu.views import indices, seeds_of, table
-from drawgrad.kernels.cpu.wide import CHUNK, LOWEST, MINUS_INFINITY, gumbel_scores, ordered
-from drawgrad.kernels.philox import WORDS
+from drawgrad.kernels.cpu.wide import CHUNK, MINUS_INFINITY, gumbel_scores, new_scratch
 
 __all__ = ["gumbel_top_k"]
 
 SPAN = 64
 """Classes that are compared with the least of the heap at a time, in vectors."""
+MAGNITUDE = int32(0x7FFFFFFF)
+SIGN = int32(31)
+LOWEST = int32(-0x7F800001)
+"""The place of minus infinity in the order."""
 HIGHEST = int32(0x7FFFFFFF)
 """The place of a NaN in the order: above all numbers."""
 HALF = int64(32)
@@ -27,15 +30,21 @@ NOBODY = int64(int64(LOWEST) << HALF)
 
 
 @device_function()
+def _ordered(bits):
+    """Between a float's bits and an integer ordered as the floats are; its own inverse."""
+    return int32(bits ^ (int32(bits >> SIGN) & MAGNITUDE))
+
+
+@device_function()
 def _rank(score):
     """An integer ordered as scores are, NaN last."""
-    return HIGHEST if score != score else ordered(bits_of(score))
+    return HIGHEST if score != score else _ordered(bits_of(score))
 
 
 @device_function()
 def _score(entry):
     """The score of an entry of the heap."""
-    return float_of(ordered(int32(entry >> HALF)))
+    return float_of(_ordered(int32(entry >> HALF)))
 
 
 @device_function()
@@ -85,7 +94,7 @@ def gumbel_top_k(logits, values, index, classes, k, seed, seeds, groups, rows, r
     count = groups * rows
     logits, values, index = table(logits, count, classes), table(values, count, k), indices(index, count * k)
     seeds = seeds_of(seed, seeds, groups)
-    scratch, scores = np.empty(CHUNK + WORDS, np.uint32), np.empty(CHUNK + SPAN, np.float32)
+    scratch, scores = new_scratch(), np.empty(CHUNK + SPAN, np.float32)
     # Rank and class in one number: of equal scores the first class is the better one.
     heap = np.empty(k, np.int64)
     for i in range(start, stop):

@@ -8,12 +8,25 @@ temperature of all rows, or ``taus`` the address of one for each; ``seed`` and `
 from __future__ import annotations
 
 import numpy as np
-from numba import int32, uint64
+from numba import int32, uint32, uint64
 
 from drawgrad.kernels.cpu.jit import device_function, kernel
-from drawgrad.kernels.cpu.scalar import bits_of, exp, float_of, gumbel, inverse, logistic, sigmoid, words
+from drawgrad.kernels.cpu.scalar import (
+    exp,
+    exponential,
+    inverse,
+    is_extreme,
+    larger,
+    log,
+    logistic,
+    nearness,
+    sigmoid,
+    uniform,
+    uniform_of_two,
+    words,
+)
 from drawgrad.kernels.cpu.views import indices, seeds_of, table, temperatures
-from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM, WORD, WORDS
+from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM, SECOND, WORD, WORDS
 
 __all__ = [
     "binary_concrete",
@@ -23,8 +36,8 @@ __all__ = [
     "gumbel_softmax",
     "gumbel_softmax_vjp",
     "mark",
+    "new_scratch",
     "noise",
-    "ordered",
     "sigmoid_vjp",
     "softmax_vjp",
 ]
@@ -32,87 +45,83 @@ __all__ = [
 f32 = np.float32
 CHUNK = 1024
 """Classes whose random words are held at a time: they stay in the first-level cache."""
-INFINITY, MINUS_INFINITY = f32(np.inf), f32(-np.inf)
-NAN = f32(np.nan)
-MAGNITUDE = int32(0x7FFFFFFF)
-SIGN = int32(31)
-LOWEST = int32(-0x7F800001)
-"""The order-preserving integer of minus infinity."""
+INFINITY, MINUS_INFINITY, NAN = f32(np.inf), f32(-np.inf), f32(np.nan)
+HALF, WORD_MASK = uint64(32), uint64(WORD)
 
 
 @device_function()
-def draw_words(out, seed, row, first_class, count, stream):
+def new_scratch():
+    """Room for the random words of a chunk, which may begin and end within an evaluation."""
+    return np.empty(CHUNK // 2 + WORDS, np.uint64)
+
+
+@device_function()
+def _evaluate(block, row, key, stream):
+    """Four random words, joined in pairs."""
+    w0, w1, w2, w3 = words(uint64(stream), uint64(block), row >> HALF, row & WORD_MASK, key & WORD_MASK, key >> HALF)
+    return uint64(w0) | uint64(w1) << HALF, uint64(w2) | uint64(w3) << HALF
+
+
+@device_function()
+def draw_words(scratch, seed, row, first_class, count, stream):
     """Random words of the classes from ``first_class``, a multiple of the words of one evaluation."""
-    k0, k1 = uint64(seed) & uint64(WORD), uint64(seed) >> uint64(32)
-    row_high, row_low = uint64(row) >> uint64(32), uint64(row) & uint64(WORD)
-    first = uint64(first_class) // uint64(WORDS)
-    for block in range((count + WORDS - 1) // WORDS):
-        w0, w1, w2, w3 = words(uint64(stream), first + uint64(block), row_high, row_low, k0, k1)
-        out[WORDS * block] = w0
-        out[WORDS * block + 1] = w1
-        out[WORDS * block + 2] = w2
-        out[WORDS * block + 3] = w3
+    first = first_class // WORDS
+    # Two evaluations at a time: the steps of one wait for each other. Pairs of words need the fewest shuffles.
+    for pair in range((count + 2 * WORDS - 1) // (2 * WORDS)):
+        block = first + 2 * pair
+        scratch[4 * pair], scratch[4 * pair + 1] = _evaluate(block, uint64(row), uint64(seed), stream)
+        scratch[4 * pair + 2], scratch[4 * pair + 3] = _evaluate(block + 1, uint64(row), uint64(seed), stream)
 
 
 @device_function()
-def ordered(bits):
-    """Between a float's bits and an integer ordered as the floats are; its own inverse."""
-    return int32(bits ^ (int32(bits >> SIGN) & MAGNITUDE))
-
-
-@device_function()
-def largest(values, count):
-    """The largest of the first ``count`` values; NaN if one is NaN or +inf, minus infinity if there are none.
-
-    Maxima of integers are vectorised; those of floats are not, for the sake of NaN, which are counted instead.
-    """
-    top, failures = LOWEST, int32(0)
-    for j in range(count):
-        top = max(top, ordered(bits_of(values[j])))
-        failures += int32(values[j] != values[j])
-    largest = float_of(ordered(top))
-    return NAN if failures or largest == INFINITY else largest
-
-
-@device_function()
-def draw(noise, scratch, seed, row, first_class, stream):
-    """Fill ``noise``, at most a chunk, with the noise of neighboring classes of one row."""
+def draw(out, scratch, seed, row, first_class, stream, transform):
+    """Fill ``out``, at most a chunk, with a function of the uniform numbers of neighboring classes of one row."""
     skip = first_class % WORDS
-    count = noise.shape[0]
+    count = out.shape[0]
     draw_words(scratch, seed, row, first_class - skip, skip + count, stream)
-    drawn = scratch[skip:]
-    if stream == GUMBEL_STREAM:
+    # A view that begins at zero: an offset inside the loop could wrap around as far as the compiler knows.
+    drawn = scratch.view(np.uint32)[skip:]
+    nearest = uint32(WORD)
+    for j in range(count):
+        nearest = min(nearest, nearness(drawn[j]))
+        out[j] = transform(uniform(drawn[j]))
+    if is_extreme(nearest):
         for j in range(count):
-            noise[j] = gumbel(drawn[j])
-    else:
-        for j in range(count):
-            noise[j] = logistic(drawn[j])
+            if is_extreme(nearness(drawn[j])):
+                second = _word_at(seed, row, first_class + j, stream + SECOND)
+                out[j] = transform(uniform_of_two(drawn[j], second))
+
+
+@device_function()
+def _word_at(seed, row, class_, stream):
+    pairs = _evaluate(class_ // WORDS, uint64(row), uint64(seed), stream)
+    return uint32(pairs[class_ % WORDS // 2] >> uint64(32 * (class_ % 2)))
 
 
 @device_function()
 def gumbel_scores(logits, scores, scratch, seed, row, class_offset):
-    """Logits + Gumbel for one row."""
-    skip = class_offset % WORDS
+    """Logits + Gumbel for one row; the largest of them, NaN if one is, minus infinity if there are none."""
+    top = MINUS_INFINITY
     for begin in range(0, logits.shape[0], CHUNK):
-        count = min(CHUNK, logits.shape[0] - begin)
-        draw_words(scratch, seed, row, class_offset - skip + begin, skip + count, GUMBEL_STREAM)
-        # Views that begin at zero: an offset inside the loop could wrap around as far as the compiler knows.
-        drawn, chunk, out = scratch[skip:], logits[begin:], scores[begin:]
-        for j in range(count):
-            out[j] = chunk[j] + gumbel(drawn[j])
+        chunk = logits[begin : begin + CHUNK]
+        out = scores[begin : begin + chunk.shape[0]]
+        draw(out, scratch, seed, row, class_offset + begin, GUMBEL_STREAM, exponential)
+        for j in range(out.shape[0]):
+            out[j] = chunk[j] - log(out[j])
+            top = larger(top, out[j])
+    return top
 
 
 @device_function("reassoc")
-def exponentiate(scores, inverse_tau):
-    """Turn scores into exp((score - largest) / tau), in place; their sum."""
-    top = largest(scores, scores.shape[0])
+def exponentiate(scores, top, inverse_tau):
+    """Turn scores into exp((score - top) / tau), in place; their sum, NaN if a score is NaN or +inf."""
     shift = top if top > MINUS_INFINITY else f32(0)
     total = f32(0)
     for j in range(scores.shape[0]):
         value = exp((scores[j] - shift) * inverse_tau)
         scores[j] = value
         total += value
-    return NAN if top != top else total
+    return total
 
 
 @device_function()
@@ -128,19 +137,18 @@ def gumbel_softmax(
     count = groups * rows
     logits, sample = table(logits, count, classes), table(sample, count, classes)
     tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
-    scratch = np.empty(CHUNK + WORDS, np.uint32)
+    scratch = new_scratch()
     for i in range(start, stop):
         row = sample[i]
-        gumbel_scores(logits[i], row, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
-        scale = reciprocal(exponentiate(row, inverse(tau[i % tau.shape[0]])))
+        top = gumbel_scores(logits[i], row, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
+        scale = reciprocal(exponentiate(row, top, inverse(tau[i % tau.shape[0]])))
         for j in range(row.shape[0]):
             row[j] *= scale
 
 
 @device_function("reassoc")
-def _exponentiate_against(scores, grad, inverse_tau):
+def _exponentiate_against(scores, grad, top, inverse_tau):
     """:func:`exponentiate`, and the sum of the results times ``grad`` in the same pass."""
-    top = largest(scores, scores.shape[0])
     shift = top if top > MINUS_INFINITY else f32(0)
     total, weighted = f32(0), f32(0)
     for j in range(scores.shape[0]):
@@ -149,7 +157,7 @@ def _exponentiate_against(scores, grad, inverse_tau):
         total += value
         product = value * grad[j]
         weighted += f32(0) if value == f32(0) else product
-    return NAN if top != top else total, weighted
+    return total, weighted
 
 
 @device_function("reassoc")
@@ -178,12 +186,12 @@ def gumbel_softmax_vjp(
     count = groups * rows
     grad, logits, out = table(grad, count, classes), table(logits, count, classes), table(out, count, classes)
     tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
-    scratch = np.empty(CHUNK + WORDS, np.uint32)
+    scratch = new_scratch()
     for i in range(start, stop):
         row = out[i]
-        gumbel_scores(logits[i], row, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
+        top = gumbel_scores(logits[i], row, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
         inverse_tau = inverse(tau[i % tau.shape[0]])
-        total, weighted = _exponentiate_against(row, grad[i], inverse_tau)
+        total, weighted = _exponentiate_against(row, grad[i], top, inverse_tau)
         scale = reciprocal(total)
         _center(grad[i], row, row, scale, weighted * scale, inverse_tau)
 
@@ -204,32 +212,31 @@ def _winner(logits, buffer, scratch, seed, row, class_offset):
     for begin in range(0, logits.shape[0], CHUNK):
         chunk = logits[begin : begin + CHUNK]
         scores = buffer[: chunk.shape[0]]
-        gumbel_scores(chunk, scores, scratch, seed, row, class_offset + begin)
-        top = largest(scores, scores.shape[0])
-        if top > best or top != top:
+        top = gumbel_scores(chunk, scores, scratch, seed, row, class_offset + begin)
+        if not top <= best:
             best, winner = top, begin + _find(scores, top)
-        if best != best:
-            break
+            if not best < INFINITY:
+                break
     return winner
 
 
 @device_function()
 def _find(scores, top):
-    j = 0
-    if top != top:
-        while scores[j] < INFINITY:
-            j += 1
-    else:
-        while scores[j] != top:
-            j += 1
-    return j
+    """Where the first of the largest scores is, or the first NaN or +inf if there is one."""
+    bound = top if top < INFINITY else INFINITY
+    count = int32(scores.shape[0])
+    first = count
+    for j in range(count):
+        place = count if scores[j] < bound else int32(j)
+        first = min(first, place)
+    return first
 
 
 @kernel
 def gumbel_max(logits, index, classes, seed, seeds, groups, rows, row_offset, class_offset, start, stop):
     logits, index = table(logits, groups * rows, classes), indices(index, groups * rows)
     seeds = seeds_of(seed, seeds, groups)
-    scratch, buffer = np.empty(CHUNK + WORDS, np.uint32), np.empty(CHUNK, np.float32)
+    scratch, buffer = new_scratch(), np.empty(CHUNK, np.float32)
     for i in range(start, stop):
         index[i] = _winner(logits[i], buffer, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
 
@@ -248,7 +255,7 @@ def mark(logits, sample, winner):
 def gumbel_one_hot(logits, sample, classes, seed, seeds, groups, rows, row_offset, class_offset, start, stop):
     logits, sample = table(logits, groups * rows, classes), table(sample, groups * rows, classes)
     seeds = seeds_of(seed, seeds, groups)
-    scratch, buffer = np.empty(CHUNK + WORDS, np.uint32), np.empty(CHUNK, np.float32)
+    scratch, buffer = new_scratch(), np.empty(CHUNK, np.float32)
     for i in range(start, stop):
         winner = _winner(logits[i], buffer, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
         mark(logits[i], sample[i], winner)
@@ -257,11 +264,17 @@ def gumbel_one_hot(logits, sample, classes, seed, seeds, groups, rows, row_offse
 @kernel
 def noise(out, classes, seed, seeds, groups, rows, row_offset, class_offset, stream, start, stop):
     out, seeds = table(out, groups * rows, classes), seeds_of(seed, seeds, groups)
-    scratch = np.empty(CHUNK + WORDS, np.uint32)
+    scratch = new_scratch()
     for i in range(start, stop):
         for begin in range(0, out.shape[1], CHUNK):
             chunk = out[i, begin : begin + CHUNK]
-            draw(chunk, scratch, seeds[i // rows], row_offset + i % rows, class_offset + begin, stream)
+            place = seeds[i // rows], row_offset + i % rows, class_offset + begin
+            if stream == GUMBEL_STREAM:
+                draw(chunk, scratch, *place, GUMBEL_STREAM, exponential)
+                for j in range(chunk.shape[0]):
+                    chunk[j] = -log(chunk[j])
+            else:
+                draw(chunk, scratch, *place, LOGISTIC_STREAM, logistic)
 
 
 @kernel
@@ -271,13 +284,13 @@ def binary_concrete(
     count = groups * rows
     logits, sample = table(logits, count, classes), table(sample, count, classes)
     tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
-    scratch = np.empty(CHUNK + WORDS, np.uint32)
+    scratch = new_scratch()
     for i in range(start, stop):
         inverse_tau = inverse(tau[i % tau.shape[0]])
         for begin in range(0, logits.shape[1], CHUNK):
             chunk = logits[i, begin : begin + CHUNK]
             out = sample[i, begin : begin + CHUNK]
-            draw(out, scratch, seeds[i // rows], row_offset + i % rows, class_offset + begin, LOGISTIC_STREAM)
+            draw(out, scratch, seeds[i // rows], row_offset + i % rows, class_offset + begin, LOGISTIC_STREAM, logistic)
             if hard:
                 for j in range(out.shape[0]):
                     score = chunk[j] + out[j]
@@ -302,14 +315,14 @@ def binary_concrete_vjp(
     count = groups * rows
     grad, logits, result = table(grad, count, classes), table(logits, count, classes), table(result, count, classes)
     tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
-    scratch = np.empty(CHUNK + WORDS, np.uint32)
+    scratch = new_scratch()
     for i in range(start, stop):
         inverse_tau = inverse(tau[i % tau.shape[0]])
         for begin in range(0, logits.shape[1], CHUNK):
             chunk = logits[i, begin : begin + CHUNK]
             upstream = grad[i, begin : begin + CHUNK]
             out = result[i, begin : begin + CHUNK]
-            draw(out, scratch, seeds[i // rows], row_offset + i % rows, class_offset + begin, LOGISTIC_STREAM)
+            draw(out, scratch, seeds[i // rows], row_offset + i % rows, class_offset + begin, LOGISTIC_STREAM, logistic)
             for j in range(out.shape[0]):
                 out[j] = _sigmoid_vjp(upstream[j], sigmoid((chunk[j] + out[j]) * inverse_tau), inverse_tau)
 

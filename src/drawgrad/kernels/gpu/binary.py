@@ -35,11 +35,11 @@ def _noise(
 ):
     group, row, part = locate(rows, units, ALIGN, SKIP, ROWS, BLOCK, GROUPED, True)
     _, _, at, exists = columns(group, row, part, rows, units, ALIGN, SKIP, BLOCK)
-    word = draw_tile(seeds, group, row, part, row_offset, block_offset, STREAM, ROWS, BLOCK)
+    v = draw_tile(seeds, group, row, part, row_offset, block_offset, STREAM, ROWS, BLOCK)
     if STREAM == LOGISTIC_STREAM:
-        drawn = logistic(word)
+        drawn = logistic(v)
     else:
-        drawn = gumbel(word)
+        drawn = gumbel(v)
     tl.store(out + at, drawn, mask=exists)
 
 

@@ -12,12 +12,14 @@ import triton.language as tl
 
 from drawgrad.kernels import philox
 
-__all__ = ["gumbel", "logistic", "random_words"]
+__all__ = ["gumbel", "logistic", "random_uniforms", "random_words", "uniform", "uniform_of_two"]
 
 GUMBEL_STREAM: tl.constexpr = tl.constexpr(philox.GUMBEL_STREAM)
 LOGISTIC_STREAM: tl.constexpr = tl.constexpr(philox.LOGISTIC_STREAM)
 WORD: tl.constexpr = tl.constexpr(philox.WORD)
 ROUNDS: tl.constexpr = tl.constexpr(philox.ROUNDS)
+EXTREME: tl.constexpr = tl.constexpr(philox.EXTREME)
+SECOND: tl.constexpr = tl.constexpr(philox.SECOND)
 MULTIPLIER_0: tl.constexpr = tl.constexpr(philox.MULTIPLIERS[0])
 MULTIPLIER_1: tl.constexpr = tl.constexpr(philox.MULTIPLIERS[1])
 STEP_0: tl.constexpr = tl.constexpr(philox.KEY_STEPS[0])
@@ -59,6 +61,35 @@ def random_words(seed, block, row, STREAM: tl.constexpr, ROWS: tl.constexpr, BLO
 
 
 @triton.jit
+def uniform(word):
+    """The uniform number v = (word + 1/2) / 2^32, modulo one: v where v < 1/2, and v - 1 elsewhere.
+
+    So both ends of the unit interval are as precise as they are small.
+    """
+    return word.to(tl.int32, bitcast=True).to(tl.float32) * CELL + HALF_CELL
+
+
+@triton.jit
+def uniform_of_two(word, second):
+    """:func:`uniform` of an extreme word, whose cell a second word divides."""
+    cells = tl.minimum(word, word ^ WORD)
+    v = (cells.to(tl.float32) + (second.to(tl.float32) * CELL + HALF_CELL)) * CELL
+    return tl.where(cells == word, v, -v)
+
+
+@triton.jit
+def random_uniforms(seed, block, row, STREAM: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr):
+    """:func:`uniform` of the words of a tile, float32 [ROWS, BLOCK]; second words are drawn where there is need."""
+    word = random_words(seed, block, row, STREAM, ROWS, BLOCK)
+    v = uniform(word)
+    extreme = tl.minimum(word, word ^ WORD) < EXTREME
+    if tl.max(extreme.to(tl.int32)) > 0:
+        second = random_words(seed, block, row, STREAM + SECOND, ROWS, BLOCK)
+        v = tl.where(extreme, uniform_of_two(word, second), v)
+    return v
+
+
+@triton.jit
 def _log1p(f):
     """log(1 + f) for 1 + f in [sqrt(1/2), sqrt(2)].
 
@@ -90,17 +121,6 @@ def _log(x):
 
 
 @triton.jit
-def _nearer_end(word):
-    """Distance of v = (word + 1/2) / 2**32 to the nearer of 0 and 1, and whether that is 1.
-
-    The distance is converted from an integer of its own, so it is precise however small it is.
-    """
-    complement = word ^ WORD
-    nearer = tl.minimum(word, complement)
-    return nearer.to(tl.float32) * CELL + HALF_CELL, complement < word
-
-
-@triton.jit
 def _log_of_end(x, p):
     """log(x) for x = p or x = 1 - p, where p in (0, 1/2) has not been rounded by the difference."""
     exponent, f = _split(x)
@@ -110,15 +130,15 @@ def _log_of_end(x, p):
 
 
 @triton.jit
-def gumbel(word):
-    """Standard Gumbel noise of random words, -log(-log(1 - v)), float32."""
-    p, upper = _nearer_end(word)
-    return -_log(-_log_of_end(tl.where(upper, p, 1.0 - p), p))
+def gumbel(v):
+    """Standard Gumbel noise, -log(-log(1 - v)), of uniform numbers."""
+    p = tl.abs(v)
+    return -_log(-_log_of_end(tl.where(v < 0.0, p, 1.0 - p), p))
 
 
 @triton.jit
-def logistic(word):
-    """Standard logistic noise of random words, log(v) - log(1 - v), float32."""
-    p, upper = _nearer_end(word)
+def logistic(v):
+    """Standard logistic noise, log(v) - log(1 - v), of uniform numbers."""
+    p = tl.abs(v)
     lower = _log(p) - _log_of_end(1.0 - p, p)
-    return tl.where(upper, -lower, lower)
+    return tl.where(v < 0.0, -lower, lower)

@@ -8,7 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from drawgrad.kernels.gpu.categorical import score_of, unpack
-from drawgrad.kernels.gpu.draw import GUMBEL_STREAM, gumbel, random_words
+from drawgrad.kernels.gpu.draw import GUMBEL_STREAM, gumbel, random_uniforms
 from drawgrad.kernels.gpu.rows import pack
 from drawgrad.kernels.gpu.tiles import WORDS_AT_ONCE, on_device, temperature
 from drawgrad.kernels.linear import in_blocks
@@ -84,8 +84,8 @@ def _winner(
             product += tl.load(bias + k, mask=exists, other=0.0).to(tl.float32)
         evaluation = block * (BLOCK // WORDS_AT_ONCE) + tl.arange(0, BLOCK // WORDS_AT_ONCE)[None, :]
         evaluation = (evaluation + tl.cast(block_offset, tl.int64)).to(tl.uint32)
-        word = random_words(seed, evaluation, row + row_offset, GUMBEL_STREAM, ROWS, BLOCK)
-        scores = tl.where(exists, product * inverse_tau + gumbel(word), float("-inf"))
+        v = random_uniforms(seed, evaluation, row + row_offset, GUMBEL_STREAM, ROWS, BLOCK)
+        scores = tl.where(exists, product * inverse_tau + gumbel(v), float("-inf"))
         best = tl.maximum(best, tl.max(pack(scores, k), 1, keep_dims=True))
     splits = (stop + blocks - 1) // blocks
     tl.store(winner + row * splits + split, best, mask=row < rows)

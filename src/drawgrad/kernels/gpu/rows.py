@@ -97,8 +97,8 @@ def reduce_parts(
     number, _, at, exists = columns(group, row, part, rows, units, ALIGN, SKIP, BLOCK)
     here = number * parts + part
     if DRAW:
-        word = draw_tile(seeds, group, row, part, row_offset, block_offset, GUMBEL_STREAM, ROWS, BLOCK)
-        scores = tl.load(source + at, mask=exists, other=MINUS_INFINITY).to(tl.float32) + gumbel(word)
+        v = draw_tile(seeds, group, row, part, row_offset, block_offset, GUMBEL_STREAM, ROWS, BLOCK)
+        scores = tl.load(source + at, mask=exists, other=MINUS_INFINITY).to(tl.float32) + gumbel(v)
         top = tl.max(scores, 1, keep_dims=True)
         weights = _exponentials(scores, top, LOG2_E / tl.load(tau + number * tau_stride))
         tl.store(tops + here, top)
@@ -134,8 +134,8 @@ def gumbel_softmax(
 ):
     group, row, part = locate(rows, units, ALIGN, SKIP, ROWS, BLOCK, GROUPED, SPLIT)
     number, _, at, exists = columns(group, row, part, rows, units, ALIGN, SKIP, BLOCK)
-    word = draw_tile(seeds, group, row, part, row_offset, block_offset, GUMBEL_STREAM, ROWS, BLOCK)
-    scores = tl.load(logits + at, mask=exists, other=MINUS_INFINITY).to(tl.float32) + gumbel(word)
+    v = draw_tile(seeds, group, row, part, row_offset, block_offset, GUMBEL_STREAM, ROWS, BLOCK)
+    scores = tl.load(logits + at, mask=exists, other=MINUS_INFINITY).to(tl.float32) + gumbel(v)
     scale = LOG2_E / tl.load(tau + number * tau_stride, mask=row < rows, other=1.0)
     if SPLIT:
         top, total, _ = _combine(tops, totals, dots, number * parts, parts, scale, False)
@@ -179,8 +179,8 @@ def softmax_vjp(
     if SPLIT:
         top, total, dot = _combine(tops, totals, dots, number * parts, parts, scale, True)
     if DRAW:
-        word = draw_tile(seeds, group, row, part, row_offset, block_offset, GUMBEL_STREAM, ROWS, BLOCK)
-        scores = tl.load(source + at, mask=exists, other=MINUS_INFINITY).to(tl.float32) + gumbel(word)
+        v = draw_tile(seeds, group, row, part, row_offset, block_offset, GUMBEL_STREAM, ROWS, BLOCK)
+        scores = tl.load(source + at, mask=exists, other=MINUS_INFINITY).to(tl.float32) + gumbel(v)
         if not SPLIT:
             top = tl.max(scores, 1, keep_dims=True)
         y = _exponentials(scores, top, scale)
@@ -226,8 +226,8 @@ def gumbel_max(
     """The key of the largest score of each part."""
     group, row, part = locate(rows, units, ALIGN, SKIP, ROWS, BLOCK, GROUPED, SPLIT)
     number, k, at, exists = columns(group, row, part, rows, units, ALIGN, SKIP, BLOCK)
-    word = draw_tile(seeds, group, row, part, row_offset, block_offset, GUMBEL_STREAM, ROWS, BLOCK)
-    scores = tl.load(logits + at, mask=exists, other=MINUS_INFINITY).to(tl.float32) + gumbel(word)
+    v = draw_tile(seeds, group, row, part, row_offset, block_offset, GUMBEL_STREAM, ROWS, BLOCK)
+    scores = tl.load(logits + at, mask=exists, other=MINUS_INFINITY).to(tl.float32) + gumbel(v)
     tl.store(winner + number * parts + part, tl.max(pack(scores, k), 1, keep_dims=True), mask=row < rows)
 
 

@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from drawgrad.kernels.gpu.draw import random_words
+from drawgrad.kernels.gpu.draw import random_uniforms
 from drawgrad.kernels.philox import WORDS
 
 __all__ = ["NARROW", "Tiling", "columns", "draw_tile", "kernel", "locate", "on_device", "temperature"]
@@ -102,10 +102,10 @@ def draw_tile(
     ROWS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """The random words of a tile, uint32 [ROWS, BLOCK]."""
+    """The uniform numbers of a tile, see :func:`drawgrad.kernels.gpu.draw.uniform`, float32 [ROWS, BLOCK]."""
     block = tl.cast(part, tl.int64) * (BLOCK // WORDS_AT_ONCE) + tl.arange(0, BLOCK // WORDS_AT_ONCE)[None, :]
     seed = tl.load(seeds + group)
-    return random_words(seed, (block + block_offset).to(tl.uint32), row + row_offset, STREAM, ROWS, BLOCK)
+    return random_uniforms(seed, (block + block_offset).to(tl.uint32), row + row_offset, STREAM, ROWS, BLOCK)
 
 
 def temperature(tau: Tensor | float, like: Tensor) -> dict[str, Any]:
