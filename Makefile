@@ -15,7 +15,7 @@ PINS := pyproject.toml constraints.txt
 help: ## Show this help
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
-demo: .venv/.study ## Train the categorical VAE on real handwriting, about two minutes (ARGS="--help" shows the options)
+demo: .venv/.study ## Train the categorical VAE on real handwriting, about half a minute (ARGS="--help" shows the options)
 	$(BIN)/drawgrad train $(ARGS)
 
 test: .venv/.dev ## Run the whole test suite with coverage (ARGS="-k name" selects)

@@ -151,6 +151,8 @@ def check_mask(mask: Tensor, logits: Tensor) -> None:
         raise TypeError(
             f"mask must be a boolean tensor, True where a class is allowed, but it is {what}; use mask.bool()"
         )
+    if mask.shape == logits.shape:
+        return
     trailing = zip(reversed(mask.shape), reversed(logits.shape), strict=False)
     if mask.dim() > logits.dim() or any(m not in (1, n) for m, n in trailing):
         raise ValueError(

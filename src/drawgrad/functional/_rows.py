@@ -35,9 +35,11 @@ class Rows:
     @classmethod
     def of(cls, tensor: Tensor, dim: int, row_offset: int, class_offset: int) -> Rows:
         """The rows of a tensor, if the generator can count as far as they end; one number is a row of one class."""
-        values = tensor if dim in (-1, tensor.dim() - 1) else tensor.movedim(int(dim), -1)
-        if not tensor.dim():
+        rank = tensor.dim()
+        if not rank:
             values = tensor[None]
+        else:
+            values = tensor if dim == -1 or dim == rank - 1 else tensor.movedim(int(dim), -1)
         return cls(values, tensor, int(dim), check_place(values.shape, row_offset, class_offset))
 
     def restore(self, rows: Tensor) -> Tensor:
@@ -59,7 +61,7 @@ class Rows:
         check_at_hand(tau, self.values.device, "tau")
         shape = self.like.shape or (1,)
         if tau.numel() == 1 and tau.dim() <= len(shape):
-            if tau.device.type == "cpu" and is_bare(tau) and not wants_derivative(tau):
+            if tau.is_cpu and is_bare(tau) and not wants_derivative(tau):
                 return tau.item()
             # A copy: backward divides again, and a caller may anneal the temperature in place before.
             return tau.to(self.values.device, dtype).reshape(()).clone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from numbers import Integral
 
 import torch
@@ -12,7 +13,15 @@ from drawgrad.kernels import ops
 from drawgrad.kernels.operator import seed_tensor
 from drawgrad.kernels.state import is_bare, wants_torch_operations
 
-__all__ = ["as_seed", "seed_of"]
+__all__ = ["as_seed", "draw_number", "seed_of"]
+
+
+LOWEST, END = -(2**63), 2**63 - 1
+"""Seeds are drawn from all integers of 64 bits but the last one."""
+
+
+_thread = threading.local()
+"""Holds the tensor in which a thread draws its seeds: a new one for each would take a third of a small call."""
 
 
 def seed_of(generator: torch.Generator | None, seed: int | Tensor | None, device: torch.device) -> int | Tensor:
@@ -26,20 +35,30 @@ def seed_of(generator: torch.Generator | None, seed: int | Tensor | None, device
     if generator is None:
         if torch.compiler.is_compiling() and not wants_torch_operations():
             return ops.random_seed(torch.empty(0, device=device))
-        drawn = torch.randint(-(2**63), 2**63 - 1, (), dtype=torch.int64, device=device)
-    else:
-        if not isinstance(generator, torch.Generator):
-            raise TypeError(
-                f"generator must be a torch.Generator, but it is {generator!r} ({type(generator).__name__}); give a "
-                "number as seed="
-            )
-        if generator.device.type != device.type:
-            raise ValueError(
-                f"generator must be on the device of the sample, {device}, but it is on {generator.device}; "
-                f"make one with torch.Generator({str(device)!r})"
-            )
-        drawn = torch.randint(-(2**63), 2**63 - 1, (), dtype=torch.int64, device=device, generator=generator)
-    return _at_hand(drawn)
+    elif not isinstance(generator, torch.Generator):
+        raise TypeError(
+            f"generator must be a torch.Generator, but it is {generator!r} ({type(generator).__name__}); give a "
+            "number as seed="
+        )
+    elif generator.device.type != device.type:
+        raise ValueError(
+            f"generator must be on the device of the sample, {device}, but it is on {generator.device}; "
+            f"make one with torch.Generator({str(device)!r})"
+        )
+    if device.type == "cpu" and is_bare():
+        return draw_number(generator)
+    if generator is None:  # Exporters know the function without the argument, and not the other one.
+        return torch.randint(LOWEST, END, (), dtype=torch.int64, device=device)
+    return torch.randint(LOWEST, END, (), dtype=torch.int64, device=device, generator=generator)
+
+
+def draw_number(generator: torch.Generator | None) -> int:
+    """What ``torch.randint`` would draw on the CPU."""
+    word = getattr(_thread, "word", None)
+    if word is None:
+        with torch.inference_mode(False):  # Which else would not let it be written to outside.
+            word = _thread.word = torch.empty((), dtype=torch.int64, device="cpu")
+    return int(word.random_(LOWEST, END, generator=generator).item())
 
 
 def as_seed(seed: int | Tensor, device: torch.device, name: str) -> int | Tensor:
@@ -53,10 +72,9 @@ def as_seed(seed: int | Tensor, device: torch.device, name: str) -> int | Tensor
         if seed.device != device:
             check_at_hand(seed, device, name)
             seed = seed.to(device)
-        found = _at_hand(seed)
         # A copy: backward draws again, and a caller may count the seed up in place before.
-        return found.clone() if isinstance(found, Tensor) else found
-    if isinstance(seed, bool) or not isinstance(seed, Integral | torch.SymInt):
+        return seed.item() if seed.is_cpu and is_bare(seed) else seed.clone()  # type: ignore[return-value]
+    if type(seed) is not int and (isinstance(seed, bool) or not isinstance(seed, Integral | torch.SymInt)):
         raise TypeError(f"{name} must be an int or a 0-dim int64 tensor, but it is {seed!r} ({type(seed).__name__})")
     if not -(2**63) <= seed < 2**64:
         raise ValueError(f"{name} must fit into 64 bits, but it is {seed}; take it modulo 2**64")
@@ -64,7 +82,3 @@ def as_seed(seed: int | Tensor, device: torch.device, name: str) -> int | Tensor
     if device.type == "cpu" and is_bare():
         return int(signed)
     return seed_tensor(signed, device)
-
-
-def _at_hand(seed: Tensor) -> int | Tensor:
-    return seed.item() if seed.is_cpu and is_bare(seed) else seed  # type: ignore[return-value]

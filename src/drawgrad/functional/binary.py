@@ -8,6 +8,7 @@ from drawgrad._checks import as_flag, check_floating
 from drawgrad._typing import Float, Tensor
 from drawgrad.functional._rows import Rows
 from drawgrad.functional._seeds import seed_of
+from drawgrad.functional._short import numbers_at_hand
 from drawgrad.functional.surrogate import straight_through
 from drawgrad.kernels import ops, reference
 
@@ -59,6 +60,9 @@ def binary_concrete(
         Maddison, Mnih, Teh. The Concrete distribution. ICLR 2017.
     """
     hard = as_flag(hard, "hard")
+    numbers = numbers_at_hand(logits, tau, generator, seed, row_offset, class_offset)
+    if numbers is not None:
+        return ops.binary_concrete.at_hand("cpu", logits, *numbers, 0, 0, hard)
     check_floating(logits, "logits")
     rows = Rows.of(logits, -1, row_offset, class_offset)
     of_rows = rows.temperature(tau, "for the limit of zero, an exact sample, use torch.bernoulli")

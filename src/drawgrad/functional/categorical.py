@@ -8,6 +8,7 @@ from drawgrad._checks import as_flag, check_dim, check_floating, check_mask
 from drawgrad._typing import Bool, Float, Int, Tensor
 from drawgrad.functional._rows import Rows
 from drawgrad.functional._seeds import seed_of
+from drawgrad.functional._short import numbers_at_hand
 from drawgrad.functional.surrogate import straight_through
 from drawgrad.kernels import ops
 from drawgrad.kernels.reference import compute_dtype
@@ -80,7 +81,12 @@ def gumbel_softmax(
         Maddison, Mnih, Teh. The Concrete distribution. ICLR 2017.
     """
     hard = as_flag(hard, "hard")
-    logits = _masked(logits, mask, dim)
+    if mask is not None:
+        logits = _masked(logits, mask, dim)
+    numbers = numbers_at_hand(logits, tau, generator, seed, row_offset, class_offset) if dim == -1 else None
+    if numbers is not None:
+        return ops.gumbel_softmax.at_hand("cpu", logits, *numbers, 0, 0, hard)
+    _check_classes(logits, dim)
     rows = Rows.of(logits, dim, row_offset, class_offset)
     of_rows = rows.temperature(tau, "for the limit of zero, an exact discrete sample, use gumbel_max")
     drawn = seed_of(generator, seed, logits.device)
@@ -133,16 +139,23 @@ def gumbel_max(
     References:
         Gumbel. Statistical theory of extreme values. 1954. Maddison, Tarlow, Minka. A* sampling. NeurIPS 2014.
     """
-    logits = _masked(logits, mask, dim)
+    if mask is not None:
+        logits = _masked(logits, mask, dim)
+    numbers = numbers_at_hand(logits, 1.0, generator, seed, row_offset, class_offset) if dim == -1 else None
+    if numbers is not None:
+        return ops.gumbel_max.at_hand("cpu", logits, numbers[1], 0, 0)
+    _check_classes(logits, dim)
     rows = Rows.of(logits.detach(), dim, row_offset, class_offset)
     return ops.gumbel_max(rows.values, seed_of(generator, seed, logits.device), *rows.place)
 
 
-def _masked(logits: Tensor, mask: Tensor | None, dim: int) -> Tensor:
+def _check_classes(logits: Tensor, dim: int) -> None:
     check_floating(logits, "logits")
     check_dim(dim, logits, "logits")
-    if mask is None:
-        return logits
+
+
+def _masked(logits: Tensor, mask: Tensor, dim: int) -> Tensor:
+    _check_classes(logits, dim)
     check_mask(mask, logits)
     # Forbidden classes are classes of log-probability -inf: one mechanism for both.
     return torch.where(mask, logits, -torch.inf)

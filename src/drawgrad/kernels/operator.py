@@ -16,7 +16,14 @@ from torch import Tensor
 
 from drawgrad.kernels.reference import compute_dtype
 from drawgrad.kernels.sharded import is_sharded, run_on_parts
-from drawgrad.kernels.state import below_autograd, is_bare, is_transformed, wants_derivative, wants_torch_operations
+from drawgrad.kernels.state import (
+    below_autograd,
+    eager_apply,
+    home_of,
+    is_transformed,
+    wants_derivative,
+    wants_torch_operations,
+)
 
 __all__ = ["TWINS", "Operator", "seed_tensor", "tau_tensor"]
 
@@ -49,7 +56,7 @@ class Operator:
         self.name = reference.__name__
         self._reference = self._in_torch_operations = reference
         self._like, self._tau, self._seed = like, tau, seed
-        self._twins: dict[str, Callable[..., Any]] = {}
+        self._twins = _Twins(self._twin)
         LIBRARY.define(self.name + torch.library.infer_schema(reference, mutates_args=()))
         LIBRARY.impl(self.name, reference, "CompositeExplicitAutograd")
         for device in TWINS:
@@ -57,7 +64,7 @@ class Operator:
         torch.library.register_fake(f"drawgrad::{self.name}", fake, lib=LIBRARY)
         torch.library.register_vmap(f"drawgrad::{self.name}", self._map, lib=LIBRARY)
         self._dispatched = getattr(torch.ops.drawgrad, self.name).default
-        self._node: Any = None
+        self._recorded: Any = None
         self._function: Any = None
 
     def differentiate(
@@ -82,7 +89,7 @@ class Operator:
             return output
 
         both: dict[str, Callable[..., Any]] = {"backward": backward, "jvp": jvp}
-        self._node = _function(self.name, {"forward": forward, **both})
+        self._recorded = eager_apply(_function(self.name, {"forward": forward, **both}))
         # What torch.func takes. In eager code it is the slower one: torch looks at its signature at each call.
         self._function = _function(
             self.name, {"forward": self.__call__, "setup_context": keep, "vmap": self._map, **both}
@@ -92,10 +99,9 @@ class Operator:
 
     def __call__(self, *args: Any) -> Any:
         """Call the operation, differentiably in eager code, in compiled code and under torch.func alike."""
-        if is_bare(*args) and _device_of(args) in TWINS:
-            if self._function is not None and wants_derivative(*args):
-                return self._node.apply(*args)
-            return self._run(*args)
+        home = home_of(*args)
+        if home is not None:
+            return self.at_hand(home, *args)
         args = self._with_tensors(args)
         if wants_torch_operations():
             return self._in_torch_operations(*args)
@@ -104,6 +110,13 @@ class Operator:
         if self._function is not None and is_transformed():
             return self._function.apply(*args)
         return self._dispatched(*args)
+
+    def at_hand(self, home: str, *args: Any) -> Any:
+        """:meth:`__call__`, of tensors that are nothing but memory of a device, while nobody watches."""
+        if self._recorded is not None and wants_derivative(*args):
+            return self._recorded(*args)
+        like = args[self._like]
+        return self._twins[home, like if type(like) is torch.dtype else like.dtype](*args)
 
     def _with_derivative(self, keyset: Any, *args: Any) -> Tensor:
         """What the dispatcher calls; ``torch.library.register_autograd`` would take twice the time of a small call."""
@@ -114,12 +127,14 @@ class Operator:
     def _run(self, *args: Any) -> Any:
         """Compute, by the twin of the device or by the reference."""
         like = args[self._like]
-        if compute_dtype(like if isinstance(like, torch.dtype) else like.dtype) == torch.float64:
-            return self._reference(*self._with_tensors(args))
-        device = _device_of(args)
-        if device not in self._twins:
-            self._twins[device] = getattr(import_module(TWINS[device]), self.name)
-        return self._twins[device](*args)
+        return self._twins[_device_of(args), like if type(like) is torch.dtype else like.dtype](*args)
+
+    def _twin(self, device: str, dtype: torch.dtype) -> Callable[..., Any]:
+        """What computes the operation on a device."""
+        if compute_dtype(dtype) == torch.float64:
+            return lambda *args: self._reference(*self._with_tensors(args))
+        twin: Callable[..., Any] = getattr(import_module(TWINS[device]), self.name)
+        return twin
 
     def _with_tensors(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments with temperature and seed as tensors."""
@@ -156,6 +171,18 @@ class Operator:
         if groups:
             output = _of_each(lambda one: one.unflatten(0, (info.batch_size, *groups)), output)
         return output, _of_each(lambda one: 0, output)
+
+
+class _Twins(dict[tuple[str, torch.dtype], Callable[..., Any]]):
+    """What computes an operation, by device type and dtype; found when it is called first."""
+
+    def __init__(self, find: Callable[[str, torch.dtype], Callable[..., Any]]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, key: tuple[str, torch.dtype]) -> Callable[..., Any]:
+        self[key] = found = self._find(*key)
+        return found
 
 
 def _function(name: str, rules: dict[str, Callable[..., Any]]) -> Any:

@@ -17,29 +17,60 @@ __all__ = [
     "TorchDispatchMode",
     "below_autograd",
     "carries_tangents",
+    "eager_apply",
     "first_index",
+    "home_of",
     "is_bare",
     "is_transformed",
     "wants_derivative",
     "wants_torch_operations",
 ]
 
+DEVICES = {"cpu", "cuda"}
+"""Device types whose memory is looked at."""
 PLAIN = {Tensor, Parameter}
+NUMBERS = {int, float, bool}
+
+
+# Looked up once: each of them takes as long as its look-up.
+_is_transforming, _modes, _trace = (
+    torch._C._are_functorch_transforms_active,
+    torch._C._len_torch_dispatch_stack,
+    torch._C._get_tracing_state,
+)
+_has_storage, _any_requires_grad = torch._C._has_storage, torch._C._any_requires_grad
+
+
+def home_of(*values: Any) -> str | None:
+    """The device type whose memory a function of these numbers and tensors may look at; the CPU where all are numbers.
+
+    None if nobody may: torch.func, a mode, a compiler or a trace is at work, or something else than memory stands
+    behind a tensor, such as a subclass, a transform that is over, a sign that is not written down, a sparse layout; or
+    they are on several devices.
+    """
+    # The flag is that of compilers which are not Dynamo; torch's own function for both takes two calls more.
+    if torch.compiler.is_dynamo_compiling() or torch.compiler._is_compiling_flag:
+        return None
+    if _is_transforming() or _modes() or _trace() is not None:
+        return None
+    home = None
+    for value in values:
+        kind = type(value)
+        if kind in PLAIN:
+            if not _has_storage(value) or value.is_neg() or value._is_zerotensor():
+                return None
+            here = "cpu" if value.is_cpu else value.device.type
+            if here not in DEVICES or here != (home or here):
+                return None
+            home = here
+        elif kind not in NUMBERS and isinstance(value, Tensor):
+            return None
+    return home or "cpu"
 
 
 def is_bare(*values: Any) -> bool:
-    """Whether a function of these numbers and tensors may look at their memory: nobody wraps, watches or traces it."""
-    if (
-        torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-        or torch._C._len_torch_dispatch_stack()
-        or torch._C._get_tracing_state() is not None
-    ):
-        return False
-    for value in values:
-        if isinstance(value, Tensor) and (type(value) not in PLAIN or value.is_neg() or value._is_zerotensor()):
-            return False
-    return True
+    """Whether :func:`home_of` these values is known."""
+    return home_of(*values) is not None
 
 
 def is_transformed() -> bool:
@@ -63,7 +94,7 @@ def wants_torch_operations() -> bool:
 
 def wants_derivative(*arguments: Any) -> bool:
     """Whether a derivative of a function of these arguments may be asked for, in backward or in forward mode."""
-    if torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments):
+    if torch.is_grad_enabled() and _any_requires_grad(*arguments):
         return True
     return forward_ad._current_level >= 0 and torch._C._is_fwd_grad_enabled()
 
@@ -71,6 +102,11 @@ def wants_derivative(*arguments: Any) -> bool:
 def carries_tangents() -> bool:
     """Whether an ``autograd.Function`` that runs now may be asked for its derivative in forward mode."""
     return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
+
+
+def eager_apply(function: Any) -> Any:
+    """``function.apply`` where torch.func is not at work: without a look for it, which takes half a small draw."""
+    return super(torch.autograd.Function, function).apply
 
 
 def below_autograd(operator: Any, keyset: Any, arguments: tuple[Any, ...]) -> Tensor:

@@ -40,8 +40,8 @@ def noise(
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.noise`."""
     out = empty((*_groups(seed), *shape), torch.float32)
-    size, seed = _size(out), _plain_seed(seed)
-    draw = _draw(seed, size[0], row_offset, class_offset)
+    size = _size(out)
+    draw, _held = _draw(seed, size[0], row_offset, class_offset)
     for_each_block(wide.noise, size, (out.data_ptr(), size[1], *draw, STREAMS[family]))
     return out.to(dtype)
 
@@ -50,41 +50,44 @@ def gumbel_softmax(
     logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int, hard: bool
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_softmax`."""
-    sample, size = empty_like(logits), _size(logits)
-    plain, tau, seed = _plain(logits), _plain_temperature(tau, logits), _plain_seed(seed)
-    tables = plain.data_ptr(), sample.data_ptr(), size[1]
-    draw = _draw(seed, size[0], row_offset, class_offset)
+    plain = _plain(logits)
+    sample, size = empty_like(plain), _size(plain)
+    layout, tables = _layout(size), (plain.data_ptr(), sample.data_ptr(), size[1])
+    draw, _held = _draw(seed, size[0], row_offset, class_offset)
     if hard:
-        for_each_block(_layout(size).gumbel_one_hot, size, (*tables, *draw))
+        for_each_block(layout.gumbel_one_hot, size, tables + draw)
     else:
-        for_each_block(_layout(size).gumbel_softmax, size, (*tables, *_each(tau), *draw))
-    return _narrowed(sample, logits)
+        taus, _held_too = _temperatures(tau, plain)
+        for_each_block(layout.gumbel_softmax, size, tables + taus + draw)
+    return sample if plain is logits else sample.to(logits.dtype)
 
 
 def gumbel_softmax_vjp(
     grad: Tensor, logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_softmax_vjp`."""
-    return _from_logits(_layout(_size(logits)).gumbel_softmax_vjp, grad, logits, tau, seed, row_offset, class_offset)
+    kernel = _layout(_size(logits)).gumbel_softmax_vjp
+    return _from_logits(kernel, grad, logits, tau, seed, row_offset, class_offset)
 
 
 def gumbel_max(logits: Tensor, seed: Seed, row_offset: int, class_offset: int) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_max`."""
-    index, size = torch.empty(logits.shape[:-1], dtype=torch.int64), _size(logits)
-    plain, seed = _plain(logits), _plain_seed(seed)
-    draw = _draw(seed, size[0], row_offset, class_offset)
+    plain = _plain(logits)
+    index, size = torch.empty(logits.shape[:-1], dtype=torch.int64), _size(plain)
+    draw, _held = _draw(seed, size[0], row_offset, class_offset)
     for_each_block(_layout(size).gumbel_max, size, (plain.data_ptr(), index.data_ptr(), size[1], *draw))
     return index
 
 
 def gumbel_top_k(logits: Tensor, k: int, seed: Seed, row_offset: int, class_offset: int) -> tuple[Tensor, Tensor]:
     """See :func:`drawgrad.kernels.reference.gumbel_top_k`."""
-    values, size = torch.empty((*logits.shape[:-1], k)), _size(logits)
+    plain, size = _plain(logits), _size(logits)
+    values = torch.empty((*logits.shape[:-1], k))
     index = torch.empty(values.shape, dtype=torch.int64)
-    plain, seed = _plain(logits), _plain_seed(seed)
     if index.numel():
+        draw, _held = _draw(seed, size[0], row_offset, class_offset)
         tables = plain.data_ptr(), values.data_ptr(), index.data_ptr(), size[1], k
-        for_each_block(top_k.gumbel_top_k, size, (*tables, *_draw(seed, size[0], row_offset, class_offset)))
+        for_each_block(top_k.gumbel_top_k, size, tables + draw)
     return values, index
 
 
@@ -92,12 +95,12 @@ def binary_concrete(
     logits: Tensor, tau: Temperature, seed: Seed, row_offset: int, class_offset: int, hard: bool
 ) -> Tensor:
     """See :func:`drawgrad.kernels.reference.binary_concrete`."""
-    sample, size = empty_like(logits), _size(logits)
-    plain, tau, seed = _plain(logits), _plain_temperature(tau, logits), _plain_seed(seed)
-    draw = _draw(seed, size[0], row_offset, class_offset)
-    arguments = (plain.data_ptr(), sample.data_ptr(), size[1], *_each(tau), *draw, hard)
-    for_each_block(wide.binary_concrete, size, arguments)
-    return _narrowed(sample, logits)
+    plain = _plain(logits)
+    sample, size = empty_like(plain), _size(plain)
+    taus, _held = _temperatures(tau, plain)
+    draw, _held_too = _draw(seed, size[0], row_offset, class_offset)
+    for_each_block(wide.binary_concrete, size, (plain.data_ptr(), sample.data_ptr(), size[1], *taus, *draw, hard))
+    return sample if plain is logits else sample.to(logits.dtype)
 
 
 def binary_concrete_vjp(
@@ -120,23 +123,22 @@ def sigmoid_vjp(grad: Tensor, sample: Tensor, tau: Temperature) -> Tensor:
 def _from_logits(
     kernel: Callable[..., None], grad: Tensor, logits: Tensor, tau: Temperature, seed: Seed, *place: int
 ) -> Tensor:
-    out, size = empty_like(logits), _size(logits)
-    upstream, plain, tau, seed = _plain(grad), _plain(logits), _plain_temperature(tau, logits), _plain_seed(seed)
+    upstream, plain = _plain(grad), _plain(logits)
+    out, size = empty_like(plain), _size(plain)
+    taus, _held = _temperatures(tau, plain)
+    draw, _held_too = _draw(seed, size[0], *place)
     tables = upstream.data_ptr(), plain.data_ptr(), out.data_ptr(), size[1]
-    for_each_block(kernel, size, (*tables, *_each(tau), *_draw(seed, size[0], *place)))
-    return _narrowed(out, logits)
+    for_each_block(kernel, size, tables + taus + draw)
+    return out if plain is logits else out.to(logits.dtype)
 
 
 def _from_sample(kernel: Callable[..., None], grad: Tensor, sample: Tensor, tau: Temperature) -> Tensor:
-    out, size = empty_like(sample), _size(sample)
-    upstream, plain, tau = _plain(grad), _plain(sample), _plain_temperature(tau, sample)
+    upstream, plain = _plain(grad), _plain(sample)
+    out, size = empty_like(plain), _size(plain)
+    taus, _held = _temperatures(tau, plain)
     tables = upstream.data_ptr(), plain.data_ptr(), out.data_ptr(), size[1]
-    for_each_block(kernel, size, (*tables, *_each(tau), size[0]))
-    return _narrowed(out, sample)
-
-
-def _narrowed(result: Tensor, like: Tensor) -> Tensor:
-    return result if like.dtype is torch.float32 else result.to(like.dtype)
+    for_each_block(kernel, size, (*tables, *taus, size[0]))
+    return out if plain is sample else out.to(sample.dtype)
 
 
 def _layout(size: tuple[int, int]) -> ModuleType:
@@ -148,13 +150,14 @@ def _size(tensor: Tensor) -> tuple[int, int]:
     shape = tensor.shape
     if len(shape) == 2:
         return shape
-    rows = 1
-    for size in shape[:-1]:
-        rows *= size
-    return rows, shape[-1] if shape else 1
+    return tensor.shape[:-1].numel(), shape[-1] if shape else 1
 
 
-# Kernels read memory as it lies: float32 and int64 without gaps. Whoever takes an address holds the tensor meanwhile.
+def _groups(seed: Seed) -> tuple[int, ...]:
+    return tuple(seed.shape) if isinstance(seed, Tensor) else ()
+
+
+# Kernels read memory as it lies, float32 and int64 without gaps. Whoever takes an address holds the tensor meanwhile.
 
 
 def _plain(tensor: Tensor) -> Tensor:
@@ -163,31 +166,25 @@ def _plain(tensor: Tensor) -> Tensor:
     return tensor.detach().to(torch.float32).contiguous()
 
 
-def _plain_temperature(tau: Temperature, like: Tensor) -> Temperature:
-    """One for each row, or a number."""
+def _temperatures(tau: Temperature, like: Tensor) -> tuple[tuple[float, int], Tensor | None]:
+    """The temperature of all rows, or the address of one for each; and the tensor that is there."""
     if not isinstance(tau, Tensor):
-        return tau
-    return tau.item() if tau.numel() == 1 else _plain(tau.detach().expand(*like.shape[:-1], 1))
+        return (tau, 0), None
+    if tau.numel() == 1:
+        return (float(tau.item()), 0), None
+    each = _plain(tau.detach().expand(*like.shape[:-1], 1))
+    return (0.0, each.data_ptr()), each
 
 
-def _each(tau: Temperature) -> tuple[float, int]:
-    return (1.0, tau.data_ptr()) if isinstance(tau, Tensor) else (tau, 0)
+def _draw(seed: Seed, rows: int, row_offset: int, class_offset: int) -> tuple[tuple[int, ...], Tensor | None]:
+    """The seed of all rows, or the address of one for each group; groups, the rows in each, and where they begin.
 
-
-def _groups(seed: Seed) -> tuple[int, ...]:
-    return tuple(seed.shape) if isinstance(seed, Tensor) else ()
-
-
-def _plain_seed(seed: Seed) -> Seed:
-    """One for each group, or a number."""
+    And the tensor that is at the address.
+    """
     if not isinstance(seed, Tensor):
-        return seed
-    return seed.contiguous() if seed.dim() else int(seed.item())
-
-
-def _draw(seed: Seed, rows: int, row_offset: int, class_offset: int) -> tuple[int, int, int, int, int, int]:
-    """The seeds of all groups, the groups and the rows in each, and where its rows and classes begin."""
-    if not isinstance(seed, Tensor):
-        return seed, 0, 1, rows, row_offset, class_offset
-    groups = seed.numel()
-    return 0, seed.data_ptr(), groups, rows // max(1, groups), row_offset, class_offset
+        return (seed, 0, 1, rows, row_offset, class_offset), None
+    if not seed.dim():
+        return (int(seed.item()), 0, 1, rows, row_offset, class_offset), None
+    each = seed.contiguous()
+    groups = each.numel()
+    return (0, each.data_ptr(), groups, rows // max(1, groups), row_offset, class_offset), each

@@ -25,10 +25,9 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
 
 
 def empty_like(tensor: Tensor) -> Tensor:
-    """A contiguous float32 tensor of the shape of another, like :func:`empty`."""
-    if tensor.dtype is torch.float32 and tensor.is_contiguous():
-        return _with_huge_pages(torch.empty_like(tensor))  # In a third of the time of a small call.
-    return empty(tensor.shape, torch.float32)
+    """A tensor like another one without gaps, as :func:`empty`: in a third of the time where it is small."""
+    result = torch.empty_like(tensor)
+    return result if result.nbytes < WORTH_HUGE_PAGES else _with_huge_pages(result)
 
 
 def _with_huge_pages(tensor: Tensor) -> Tensor:
