@@ -19,7 +19,14 @@ from drawgrad.functional import (
     gumbel_noise,
     gumbel_softmax,
     gumbel_top_k,
+    log_esp,
+    log_permanent,
     logistic_noise,
+    permutation_marginals,
+    permutation_sample,
+    relaxed_top_k,
+    subset_marginals,
+    subset_sample,
 )
 
 # Without a C++ compiler there is nothing that could generate code; graphs are captured all the same.
@@ -107,6 +114,24 @@ def test_a_generator_breaks_the_graph_and_draws_the_same() -> None:
     compiled = torch.compile(lambda x, generator: gumbel_softmax(x, generator=generator), backend=BACKEND)
     samples = [draw(LOGITS, generator=torch.Generator().manual_seed(3)) for draw in (compiled, gumbel_softmax)]
     torch.testing.assert_close(*samples)
+
+
+def test_structures_need_one_graph() -> None:
+    def structures(x: Tensor, scores: Tensor, seed: Tensor) -> list[Tensor]:
+        return [
+            *(log_esp(x, 2), subset_marginals(x, 2), subset_sample(x, 2, seed=seed)),
+            *(relaxed_top_k(x, 2, 0.5, seed=seed), *gumbel_top_k(x, 2, seed=seed, perturbed=True)),
+            *(log_permanent(scores), permutation_marginals(scores), permutation_sample(scores, seed=seed)),
+        ]
+
+    compiled = torch.compile(structures, fullgraph=True, backend="eager")
+    results = []
+    for function in (compiled, structures):
+        x, scores = (value.clone().requires_grad_() for value in (LOGITS[0], LOGITS.flatten()[:18].reshape(2, 3, 3)))
+        found = function(x, scores, torch.tensor(3))
+        total = sum((y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum() for y in found if y.requires_grad)
+        results.append([*(y.detach() for y in found), *torch.autograd.grad(total, (x, scores))])
+    torch.testing.assert_close(*results)
 
 
 class TestDrawsOfOneGraph:

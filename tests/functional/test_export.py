@@ -17,6 +17,9 @@ from drawgrad.functional import (
     gumbel_max_linear,
     gumbel_softmax,
     gumbel_top_k,
+    relaxed_top_k,
+    subset_marginals,
+    subset_sample,
 )
 
 SAMPLERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -72,6 +75,18 @@ def test_exported_program_needs_no_package_and_has_sample_and_gradient_of_eager_
     gradient, expected = (torch.autograd.grad(run(x, SEEDS[1]), x, upstream)[0] for run in (module, chooser))
     torch.testing.assert_close(gradient, expected)
     assert expected.any()
+
+
+@torch.no_grad()
+def test_structures_export() -> None:
+    class Structures(torch.nn.Module):
+        def forward(self, x: Tensor, seed: Tensor) -> tuple[Tensor, ...]:
+            return subset_marginals(x, 2), subset_sample(x, 2, seed=seed), relaxed_top_k(x, 2, 0.5, seed=seed)
+
+    logits = torch.linspace(-1, 1, 15).reshape(3, 5)
+    program = torch.export.export(Structures(), (logits, SEEDS[0])).module()
+    for seed in SEEDS:
+        torch.testing.assert_close(program(logits, seed), Structures()(logits, seed))
 
 
 @torch.no_grad()

@@ -168,28 +168,32 @@ def _by_taken_columns(flat: Tensor) -> list[Tensor]:
     return levels
 
 
-@functools.lru_cache(maxsize=32)
 def _sets(n: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
     """For each size from 1 to n, of each set of columns in ascending order of its bits: what it is without one of them.
 
     Returns:
         Numbers of the sets with one column fewer, and that column; both of shape ``(sets, size)``.
     """
-    # Kept for later calls, which may want gradients.
+    return _listed(n, device) if torch.compiler.is_compiling() else _kept(n, device)
+
+
+@functools.lru_cache(maxsize=32)
+def _kept(n: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    # For later calls, which may want gradients.
     with torch.inference_mode(False):
         return _listed(n, device)
 
 
 def _listed(n: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
-    every = torch.arange(2**n)
-    bits = every[:, None] >> torch.arange(n) & 1
-    size = bits.sum(-1)
-    number = torch.zeros_like(every)
-    for count in range(n + 1):
-        number[size == count] = torch.arange(math.comb(n, count))
+    every, columns = torch.arange(2**n), torch.arange(n)
+    bits = every[:, None] >> columns & 1
+    counts = [math.comb(n, size) for size in range(n + 1)]
+    # Sets in the order of their sizes, whose numbers are known beforehand: nothing here depends on data.
+    order = bits.sum(-1).argsort(dim=0, stable=True)
+    within = torch.cat([torch.arange(count) for count in counts])
+    number = torch.zeros_like(every).scatter(0, order, within)
     plan = []
-    for count in range(1, n + 1):
-        inside = size == count
-        column = bits[inside].nonzero()[:, 1].reshape(-1, count)
-        plan.append((number[every[inside][:, None] ^ (1 << column)].to(device), column.to(device)))
+    for size, sets in list(enumerate(order.split(counts)))[1:]:
+        column = bits[sets].argsort(dim=-1, descending=True, stable=True)[:, :size]
+        plan.append((number[sets[:, None] ^ (1 << column)].to(device), column.to(device)))
     return plan
