@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Independent
 
 from drawgrad.distributions import GibbsPermutation, KSubset, PlackettLuce
 from drawgrad.estimators import Estimator, Exact, LeaveOneOut
@@ -182,6 +182,56 @@ def test_declared_evaluations_are_those_spent(make: Make, choice: Choice) -> Non
     estimator(cost, q, seed=0).sum().backward()
     states = len(choice.states()[1])
     assert sum(spent) == estimator.evaluations(round(states ** (1 / choice.variables)), choice.variables)
+
+
+EVERY = [
+    pytest.param(make, choice, id=f"{label}-{choice.name}")
+    for label, make in CASES
+    for choice in (CHOICES[0], CHOICES[2])
+    if takes(make, choice) and "proposal" not in label and not ("Nvil" in label and choice.family is PlackettLuce)
+]
+"""Also those with a bias, and those of a bound."""
+
+
+@pytest.mark.parametrize(("make", "choice"), EVERY)
+class TestCall:
+    """What holds for one call, whatever is drawn, as for classes and bits."""
+
+    def loss(
+        self, make: Make, choice: Choice, batch: tuple[int, ...] = (5,), **options: object
+    ) -> tuple[Tensor, Tensor]:
+        logits = choice.logits.expand(*batch, *choice.logits.shape).clone().requires_grad_()
+        q = choice.distribution(logits)
+        q = Independent(q, 1, validate_args=False) if options.pop("wrapped", False) else q
+        loss = make()(lambda z: choice.cost(z, choice.parameters), q, **options)
+        found = torch.autograd.grad(loss.sum(), logits)[0] if loss.requires_grad else torch.zeros(())
+        return loss.detach(), found
+
+    def test_one_seed_gives_one_result(self, make: Make, choice: Choice) -> None:
+        first, again, other = (self.loss(make, choice, seed=seed) for seed in (3, 3, 4))
+        torch.testing.assert_close(again, first, rtol=0, atol=0)
+        assert make().exact or not torch.equal(other[0], first[0])
+
+    def test_all_randomness_is_the_generator_s(self, make: Make, choice: Choice) -> None:
+        before = torch.get_rng_state()
+        first, again = (self.loss(make, choice, generator=torch.Generator().manual_seed(2)) for _ in range(2))
+        torch.testing.assert_close(again, first, rtol=0, atol=0)
+        assert torch.equal(torch.get_rng_state(), before)
+
+    def test_without_gradients_the_value_is_the_same(self, make: Make, choice: Choice) -> None:
+        with torch.no_grad():
+            quiet, _ = self.loss(make, choice, seed=3)
+        torch.testing.assert_close(quiet, self.loss(make, choice, seed=3)[0])
+
+    def test_independent_is_looked_through(self, make: Make, choice: Choice) -> None:
+        torch.testing.assert_close(self.loss(make, choice, seed=3, wrapped=True), self.loss(make, choice, seed=3))
+
+    def test_any_prefix_of_the_batch_may_share_a_cost(self, make: Make, choice: Choice) -> None:
+        for batch in ((), (3,), (2, 3), (0,)):
+            loss, found = self.loss(make, choice, batch, seed=3)
+            assert loss.shape == batch
+            assert found.shape == (*batch, *choice.logits.shape)
+            assert bool(found.isfinite().all())
 
 
 def test_many_states_are_no_obstacle_to_samples() -> None:

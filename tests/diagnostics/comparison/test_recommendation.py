@@ -7,12 +7,13 @@ import math
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Normal, OneHotCategorical
+from torch.distributions import Bernoulli, Distribution, Normal, OneHotCategorical
 
 from drawgrad.diagnostics import Recommendation, candidates, recommend
-from drawgrad.distributions import KSubset
+from drawgrad.distributions import KSubset, PlackettLuce
 from drawgrad.estimators import (
     ESTIMATORS,
+    Cage,
     Darn,
     Estimator,
     Exact,
@@ -51,6 +52,10 @@ class TestCandidates:
         found = {type(each).__name__ for each in candidates(lambda z: z[..., 0] - z[..., 1] ** 2, KSubset(LOGITS, 2))}
         assert {"LeaveOneOut", "UnorderedSet"} | of_subsets <= found
 
+    def test_of_rankings_need_values_only(self) -> None:
+        found = {type(each).__name__ for each in candidates(lambda z: z[..., 0].float(), PlackettLuce(LOGITS, 2))}
+        assert found == {"Exact", "IndeCateR", "LeaveOneOut", "RaoBlackwellScore", "Reinforce", "UnorderedSet"}
+
     def test_have_each_temperature(self) -> None:
         found = candidates(linear, OneHotCategorical(logits=LOGITS), temperatures=(0.2, 0.7))
         assert [x.tau for x in found if isinstance(x, GumbelSoftmax)] == [0.2, 0.7]
@@ -70,6 +75,8 @@ class TestCandidates:
     def test_of_too_many_states_do_not_enumerate(self) -> None:
         found = candidates(lambda z: z.sum(-1), Bernoulli(logits=torch.zeros(30)))
         assert not any(isinstance(x, Exact) for x in found)
+        # It draws nothing either, but does not enumerate.
+        assert any(isinstance(x, Cage) for x in found)
 
     def test_leave_the_default_generator_alone(self) -> None:
         before = torch.get_rng_state()
@@ -78,6 +85,21 @@ class TestCandidates:
 
 
 class TestRanking:
+    @pytest.mark.parametrize("family", [KSubset, PlackettLuce])
+    def test_of_subsets_and_rankings(self, family: type[Distribution]) -> None:
+        q = family(torch.tensor([0.3, -0.4, 0.8, 0.1], dtype=torch.float64), 2)
+
+        def cost(z: Tensor) -> Tensor:
+            return (z.double() @ torch.linspace(-1, 1, z.shape[-1], dtype=torch.float64)) ** 2 + 1
+
+        found = recommend(cost, q, evaluations=4, draws=300, generator=torch.Generator().manual_seed(1))
+        names = [place.quality.name for place in found.ranking]
+        assert names.index("LeaveOneOut(samples=4)") < names.index("Reinforce")
+        for place in found.ranking:
+            # Who claims no bias shows none, though few draws may not suffice to say so.
+            assert place.quality.verdict != "biased" or not place.estimator.unbiased
+        assert ("Simple" in names) == (family is KSubset)
+
     def test_is_by_squared_bias_and_shared_variance(self) -> None:
         found = recommended(estimators=[StraightThrough(), ReinMax(), LeaveOneOut(samples=4)], evaluations=8, draws=400)
         for place in found.ranking:

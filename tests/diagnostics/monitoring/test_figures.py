@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.distributions import Bernoulli, Distribution, Independent, Normal, OneHotCategorical
+from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal, OneHotCategorical
 
 from drawgrad.diagnostics.monitoring.figures import choice_figures, sample_figures
 from drawgrad.diagnostics.monitoring.usage import Usage
+from drawgrad.distributions import KSubset, PlackettLuce
 from drawgrad.variables import variables_of
 
 CERTAIN = {"entropy": 0, "perplexity": 2, "dead_classes": 0.5, "saturated": 1}
@@ -36,6 +37,21 @@ class TestChoiceFigures:
     def test_of_one_variable_without_examples(self) -> None:
         for shape in ((4,), (1, 4), (6, 4)):
             assert look(OneHotCategorical(logits=torch.zeros(shape)))["perplexity"] == pytest.approx(4)
+
+    @pytest.mark.parametrize(("family", "states"), [(KSubset, 6), (PlackettLuce, 12)])
+    def test_of_subsets_and_rankings(self, family: type[Distribution], states: int) -> None:
+        uniform = look(family(torch.zeros(20, 4), 2))
+        assert uniform == pytest.approx(
+            {"entropy": 1, "perplexity": states, "dead_classes": 0, "saturated": 0}, abs=1e-5
+        )
+        # One state is certain; all others are dead.
+        certain = look(family(torch.tensor([90.0, 60.0, 0.0, -30.0]).expand(20, 4), 2))
+        assert certain == pytest.approx(
+            {"entropy": 0, "perplexity": 1, "dead_classes": 1 - 1 / states, "saturated": 1}, abs=1e-5
+        )
+
+    def test_of_rankings_that_leave_places_empty_are_none(self) -> None:
+        assert look(PlackettLuce(torch.tensor([[0.0, -torch.inf, -torch.inf]]), 2, validate_args=False)) == {}
 
     def test_of_binary_choices(self) -> None:
         figures = look(Bernoulli(logits=torch.tensor([[0.0, 50.0], [0.0, -50.0]])))
@@ -87,3 +103,10 @@ class TestSampleFigures:
         bits = variables_of(Bernoulli(logits=torch.zeros(2)))
         for of in (bits, None):
             assert sample_figures(torch.tensor([0.5, 1.0]), of)["sharpness"] == 0.5
+
+    def test_of_class_numbers_are_hard(self) -> None:
+        for q in (Categorical(logits=torch.zeros(5, 4)), PlackettLuce(torch.zeros(5, 4), 3)):
+            assert sample_figures(q.sample(), variables_of(q)) == {"sharpness": 1.0}
+        subset = KSubset(torch.zeros(5, 4), 2)
+        assert sample_figures(subset.sample(), variables_of(subset)) == {"sharpness": 1.0}
+        assert sample_figures(torch.full((5, 4), 0.5), variables_of(subset)) == {"sharpness": 0.0}

@@ -36,11 +36,15 @@ def choice_figures(variable: Variable, variables: int, usage: Usage) -> dict[str
         ``entropy`` of a choice, from 0 to 1 (all classes alike); ``perplexity``, how many classes are in use on average
         over the latest examples; ``dead_classes``, the part of them that is not, once there were five examples for each
         class; ``saturated``, the part of the choices that are as good as certain. Classes that are ruled out do not
-        count, nor do choices of which one class is left. Empty if the states are not counted, or too many.
+        count, nor do choices of which one class is left. Empty if the states are not counted, are too many, or cannot
+        be listed.
     """
     if not isinstance(variable, Countable) or variable.states * variable.batch_shape.numel() > MOST_NUMBERS:
         return {}
-    log_probs = variable.computed().log_probs().detach()
+    try:
+        log_probs = variable.computed().log_probs().detach()
+    except ValueError:  # such as rankings of more places than there are classes to fill them: not to be listed
+        return {}
     possible = choosable(log_probs)
     p = torch.where(possible, log_probs.exp(), 0.0)
     classes = possible.sum(-1)
@@ -64,6 +68,8 @@ def choice_figures(variable: Variable, variables: int, usage: Usage) -> dict[str
 
 def sample_figures(z: Tensor, variable: Variable | None) -> dict[str, float]:
     """How hard samples are: ``sharpness`` is 0 for a relaxed one in which all classes are alike, 1 for a hard one."""
+    if not z.is_floating_point():
+        return {"sharpness": 1.0}  # class numbers, one or a ranking of them
     z = z.detach().float()
     weights = variable.by_state(z) if isinstance(variable, Relaxable) else torch.stack([1 - z, z], -1)
     classes = weights.shape[-1]
