@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, OneHotCategorical
 
-from benchmarks import RESULTS, coin, estimator_cost, polynomial_programme
+from benchmarks import RESULTS, coin, estimator_cost, polynomial_programme, subsets
 from benchmarks.estimator_cost import Size
 from drawgrad.estimators import ESTIMATORS
+from drawgrad.studies.exhibits.k_subset import AVERAGED, SETS
 from drawgrad.studies.exhibits.polynomial import ESTIMATORS as POLYNOMIAL
 from drawgrad.studies.records import Measurement, read
 
@@ -45,6 +46,12 @@ def test_the_record_of_the_coin(tmp_path: Path) -> None:
     assert {cell.quantity for cell in record.measurements} == {"2 steps", "5 steps"}
     assert {"REINFORCE", "REBAR", "RELAX"} <= {cell.case for cell in record.measurements}
     assert all(cell.samples == 3 for cell in record.measurements)
+
+
+def test_the_record_of_the_subsets(tmp_path: Path) -> None:
+    record = read(subsets.main(counts=(2, 4), draws=400, folder=tmp_path))
+    assert {cell.quantity for cell in record.measurements} == {"2 evaluations", "4 evaluations"}
+    assert {cell.case for cell in record.measurements} == {*AVERAGED, *SETS}
 
 
 def test_the_record_of_the_polynomial_programme(tmp_path: Path) -> None:

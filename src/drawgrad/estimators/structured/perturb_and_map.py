@@ -29,9 +29,10 @@ class PerturbAndMap(SurrogateEstimator):
     .. math:: \frac{1}{\lambda} \big( \mathrm{top}_k(l + \tau \varepsilon) -
         \mathrm{top}_k(l + \tau \varepsilon - \lambda g(D)) \big), \qquad D = \mathrm{top}_k(l + \tau \varepsilon)
 
-    The noise is a sum of Gamma variables, k of which add up to Gumbel noise. D is not quite distributed as ``KSubset``:
-    value and gradient are those of its own law. For any other solver than that of the best set there is
-    :func:`drawgrad.functional.perturb_and_map`.
+    The noise is a sum of Gamma variables, k of which add up to Gumbel noise: the noise of one class has a k-th of its
+    variance. D is less random than ``KSubset`` then, and value and gradient are those of its own law, which may be far
+    from the exact ones. With ``tau`` the square root of k and ``symmetric=True`` they come closer. For any other solver
+    than that of the best set there is :func:`drawgrad.functional.perturb_and_map`.
 
     Estimates: the value at D; the gradient above, the paper's divided by lambda.
     Requires: a ``KSubset``, one evaluation a sample, the gradient of the cost.

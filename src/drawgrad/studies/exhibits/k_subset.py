@@ -42,15 +42,20 @@ if TYPE_CHECKING:
 __all__ = ["AVERAGED", "SETS", "Measured", "Subsets", "measure"]
 
 CLASSES, CHOSEN, DIMENSIONS = 10, 3, 2
-UNIT = 1e-2
-"""Of errors in the table."""
+
+STEPS = (0.03, 0.1, 0.3, 1.0, 3.0)
+SPREAD = math.sqrt(CHOSEN)
+"""What gives the noise of I-MLE the standard deviation of Gumbel noise, class by class."""
 
 # One gradient takes one evaluation, and n evaluations are n gradients averaged; by the temperature or the step.
 AVERAGED: dict[str, dict[str, Callable[[], Estimator]]] = {
     "REINFORCE": {"": Reinforce},
     "SIMPLE": {"": Simple},
     "ST Gumbel-top-k": {f"τ = {tau:g}": partial(STGumbelTopK, tau=tau) for tau in (0.1, 0.2, 0.5, 1.0, 2.0)},
-    "I-MLE": {f"λ = {step:g}": partial(PerturbAndMap, step=step) for step in (0.03, 0.1, 0.3, 1.0, 3.0)},
+    "I-MLE": {f"λ = {step:g}": partial(PerturbAndMap, step=step) for step in STEPS},
+    "I-MLE, central": {
+        f"λ = {step:g}": partial(PerturbAndMap, step=step, symmetric=True, tau=SPREAD) for step in STEPS
+    },
     "AIMLE": {"": lambda: Aimle(AdaptiveStep(rate=0.02))},
 }
 # All evaluations make one gradient.
@@ -75,13 +80,19 @@ class Measured:
     norm: float
 
     def error(self, name: str, count: int) -> tuple[str, Estimate, float]:
-        """The best setting at a number of evaluations, its mean squared error, and which part of it is squared bias."""
+        """The best setting at a number of evaluations, its mean squared error, and which part of it is squared bias.
+
+        The error is relative to the squared length of the exact gradient: 1 is that of no gradient at all.
+        """
         if name in self.sets:
-            point = self.sets[name][count]
-            return "", point.variance, 0.0
+            return "", self.relative(self.sets[name][count].variance), 0.0
         found = {setting: _averaged(point, count) for setting, point in self.averaged[name].items()}
         best = min(found, key=lambda setting: found[setting].value)
-        return best, found[best], max(self.averaged[name][best].bias_squared.value, 0.0) / found[best].value
+        return best, self.relative(found[best]), _squared_bias(self.averaged[name][best]).value / found[best].value
+
+    def relative(self, value: Estimate) -> Estimate:
+        """In squared lengths of the exact gradient."""
+        return Estimate(value.value / self.norm**2, value.error / self.norm**2)
 
     @property
     def counts(self) -> list[int]:
@@ -90,10 +101,13 @@ class Measured:
 
 
 def _averaged(point: Point, count: int) -> Estimate:
-    spread = math.hypot(point.bias_squared.error if point.biased else 0.0, point.variance.error / count)
-    return Estimate(
-        (max(point.bias_squared.value, 0.0) if point.biased else 0.0) + point.variance.value / count, spread
-    )
+    bias = _squared_bias(point)
+    return Estimate(bias.value + point.variance.value / count, math.hypot(bias.error, point.variance.error / count))
+
+
+def _squared_bias(point: Point) -> Estimate:
+    """Nothing, where none was seen."""
+    return point.bias_squared if point.biased else Estimate(0.0, 0.0)
 
 
 def measure(seed: int, draws: int, counts: tuple[int, ...]) -> Measured:
@@ -155,23 +169,24 @@ class Subsets:
             {name: {int(key): Point.read(p) for key, p in of.items()} for name, of in result["sets"].items()},
             result["norm"],
         )
-        columns = (self.counts[0], self.counts[-1])
+        few, many = self.counts[0], self.counts[-1]
         rows = []
         for name in (*AVERAGED, *SETS):
-            cells = []
-            for count in columns:
-                setting, error, share = found.error(name, count)
-                cells += [with_spread(error.value / UNIT, error.error / UNIT), f"{share:.0%}", setting]
-            rows.append((name, *cells))
-        heads = (f"error, {count} evaluations" for count in columns)
-        headings = ("estimator", *(text for head in heads for text in (head, "of it bias²", "best at")))
+            (first, error, _), (last, least, share) = (found.error(name, count) for count in (few, many))
+            cells = (with_spread(error.value, error.error), first, with_spread(least.value, least.error), last)
+            rows.append((name, *cells, f"{share:.0%}"))
+        headings = (
+            "estimator", f"error, {few} evaluations", "best at", f"error, {many} evaluations", "best at", "of it bias²",
+        )  # fmt: skip
         note = (
-            f"Mean squared error of gradients for {CLASSES} logits, times {1 / UNIT:.0f}, ± the standard error, from "
-            f"{self.draws} draws each; the exact gradient, by enumeration of {math.comb(CLASSES, CHOSEN)} subsets, has "
-            f"squared length {found.norm**2 / UNIT:.0f} in this unit. Averaging leaves the bias alone, so the best "
-            "temperature and step fall with the evaluations, and estimators without bias win in the end. I-MLE, AIMLE "
-            "and ST Gumbel-top-k draw their subsets from laws of their own, so some of their bias is left at any "
-            "setting. AIMLE set its step in 100 calls before."
+            f"Mean squared error of gradients for {CLASSES} logits, relative to the squared length of the exact one "
+            f"(by enumeration of {math.comb(CLASSES, CHOSEN)} subsets): 1 is the error of no gradient at all. ± the "
+            f"standard error, from {self.draws} draws each. Averaging leaves the bias alone, so the best temperature "
+            "and step fall with the evaluations, and estimators without bias win in the end. I-MLE, AIMLE and ST "
+            "Gumbel-top-k draw their subsets from laws of their own, so some of their bias is left at any setting. The "
+            f"noise of I-MLE has a {CHOSEN}rd of the variance of Gumbel noise, and its sets are less random than they "
+            f"should be; the central differences have it multiplied with the root of {CHOSEN}. AIMLE set its step in "
+            "100 calls before."
         )
         return Page(
             f"Subsets: {CHOSEN} of {CLASSES} vectors whose sum shall reach a target",
@@ -197,28 +212,36 @@ def _over_evaluations(axes: Axes, found: Measured, colors: dict[str, str]) -> No
     axes.set(xscale="log", yscale="log", xticks=found.counts, xticklabels=found.counts)
     axes.minorticks_off()
     axes.set_xlim(found.counts[0] * 0.9, found.counts[-1] * 1.1)
-    axes.axhline(found.norm**2, color=INK, lw=0.8, ls=(0, (1.5, 1.5)))
-    plain_axes(axes, "Error at the best setting", "evaluations of the cost", "mean squared error of the gradient")
+    axes.axhline(1.0, color=INK, lw=0.8, ls=(0, (1.5, 1.5)))
+    plain_axes(axes, "Error at the best setting", "evaluations of the cost", "relative mean squared error")
     label_ends(axes, ends)
 
 
 def _bias_and_variance(axes: Axes, found: Measured, colors: dict[str, str]) -> None:
     for name, of in found.averaged.items():
-        seen = [
-            (point.bias_squared.value, point.variance.value, setting) for setting, point in of.items() if point.biased
-        ]
-        axes.plot([v for _, v, _ in seen], [b for b, _, _ in seen], color=colors[name], marker="D", ms=3.5, lw=1.2)
-        for bias, variance, setting in (seen[0], seen[-1]) if len(seen) > 1 else ():
-            axes.annotate(setting, (variance, bias), xytext=(5, 3), textcoords="offset points", fontsize=7.5,
-                          color=colors[name])  # fmt: skip
-    axes.axhline(found.norm**2, color=INK, lw=0.8, ls=(0, (1.5, 1.5)))
+        # Where no bias was seen, a marker stands at what it is below.
+        seen = {key: point for key, point in of.items() if point.biased}
+        unseen = {key: point for key, point in of.items() if not point.biased}
+        for points, style in (
+            (seen, {"marker": "D", "lw": 1.2}),
+            (unseen, {"marker": "v", "ls": "none", "mfc": "white"}),
+        ):
+            variance = [found.relative(point.variance).value for point in points.values()]
+            bias = [(point.bias_squared.value if point.biased else point.bias_limit**2) / found.norm**2
+                    for point in points.values()]  # fmt: skip
+            axes.plot(variance, bias, color=colors[name], ms=4, **style)
+            for x, y, setting in zip(variance, bias, points, strict=True):
+                axes.annotate(setting, (x, y), xytext=(5, 3), textcoords="offset points", fontsize=7,
+                              color=colors[name])  # fmt: skip
+    axes.axhline(1.0, color=INK, lw=0.8, ls=(0, (1.5, 1.5)))
     axes.set(xscale="log", yscale="log")
-    plain_axes(axes, "Bias against variance of one gradient", "variance", "squared bias")
+    plain_axes(axes, "Bias against variance of one gradient", "relative variance", "relative squared bias")
 
 
 def _signs() -> list[Artist]:
     return [
         sign("mean squared error, with its standard error", marker="o", ms=3.5, lw=1.4),
-        sign("by the temperature or the step, where a bias was seen", marker="D", ms=3.5, lw=1.2),
-        sign("squared length of the exact gradient", ls=(0, (1.5, 1.5)), lw=0.8),
+        sign("by the temperature τ or the step λ", marker="D", ms=4, lw=1.2),
+        sign("no bias seen: it is below", marker="v", ms=4, ls="none", mfc="white"),
+        sign("no gradient at all", ls=(0, (1.5, 1.5)), lw=0.8),
     ]
