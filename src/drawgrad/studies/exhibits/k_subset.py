@@ -86,9 +86,14 @@ class Measured:
         """
         if name in self.sets:
             return "", self.relative(self.sets[name][count].variance), 0.0
-        found = {setting: _averaged(point, count) for setting, point in self.averaged[name].items()}
-        best = min(found, key=lambda setting: found[setting].value)
-        return best, self.relative(found[best]), _squared_bias(self.averaged[name][best]).value / found[best].value
+        errors, biases = {}, {}
+        for setting, point in self.averaged[name].items():
+            none = AVERAGED[name][setting]().unbiased
+            biases[setting] = 0.0 if none else max(point.bias_squared.value, 0.0)
+            spread = math.hypot(0.0 if none else point.bias_squared.error, point.variance.error / count)
+            errors[setting] = Estimate(biases[setting] + point.variance.value / count, spread)
+        best = min(errors, key=lambda setting: errors[setting].value)
+        return best, self.relative(errors[best]), biases[best] / errors[best].value
 
     def relative(self, value: Estimate) -> Estimate:
         """In squared lengths of the exact gradient."""
@@ -98,16 +103,6 @@ class Measured:
     def counts(self) -> list[int]:
         """The numbers of evaluations."""
         return list(next(iter(self.sets.values())))
-
-
-def _averaged(point: Point, count: int) -> Estimate:
-    bias = _squared_bias(point)
-    return Estimate(bias.value + point.variance.value / count, math.hypot(bias.error, point.variance.error / count))
-
-
-def _squared_bias(point: Point) -> Estimate:
-    """Nothing, where none was seen."""
-    return point.bias_squared if point.biased else Estimate(0.0, 0.0)
 
 
 def measure(seed: int, draws: int, counts: tuple[int, ...]) -> Measured:
