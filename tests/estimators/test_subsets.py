@@ -19,8 +19,8 @@ from drawgrad.estimators import (
     STGumbelTopK,
     StraightThrough,
 )
-from drawgrad.functional import gumbel_top_k, relaxed_top_k, subset_marginals
-from drawgrad.variables import Subset
+from drawgrad.functional import gumbel_top_k, relaxed_top_k, subset_marginals, subset_sample
+from drawgrad.variables import Place, Subset
 from tests.statistics import assert_mean
 
 DRAWS = 40_000
@@ -130,7 +130,7 @@ class TestSimple:
     def test_goes_through_the_marginals_at_the_sample(self) -> None:
         logits = LOGITS.clone().requires_grad_()
         z = Simple(samples=3).rsample(KSubset(logits, 2), seed=4)
-        assert torch.equal(z, KSubset(logits, 2).sample((3,), seed=4))
+        assert torch.equal(z, subset_sample(logits.expand(3, 5), 2, seed=Place().copied(3).seeds(torch.tensor(4))))
         weight = torch.randn(3, 5, dtype=torch.float64)
         (found,) = torch.autograd.grad((weight * z).sum(), logits)
         (expected,) = torch.autograd.grad((weight.sum(0) * subset_marginals(logits, 2)).sum(), logits)
@@ -140,11 +140,11 @@ class TestSimple:
 def test_gumbel_top_k_goes_through_the_relaxed_set() -> None:
     logits = LOGITS.clone().requires_grad_()
     z = STGumbelTopK(samples=3, tau=0.5).rsample(KSubset(logits, 2), seed=4)
-    expanded = logits.expand(3, 5)
-    assert bool((z.gather(-1, gumbel_top_k(expanded, 2, seed=4)) == 1).all())
+    expanded, seeds = logits.expand(3, 5), Place().copied(3).seeds(torch.tensor(4))
+    assert bool((z.gather(-1, gumbel_top_k(expanded, 2, seed=seeds)) == 1).all())
     weight = torch.randn(3, 5, dtype=torch.float64)
     (found,) = torch.autograd.grad((weight * z).sum(), logits)
-    (expected,) = torch.autograd.grad((weight * relaxed_top_k(expanded, 2, 0.5, seed=4)).sum(), logits)
+    (expected,) = torch.autograd.grad((weight * relaxed_top_k(expanded, 2, 0.5, seed=seeds)).sum(), logits)
     torch.testing.assert_close(found, expected)
     assert STGumbelTopK(tau=0.5).at(0.2).tau == 0.2
 

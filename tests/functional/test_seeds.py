@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 
 import numpy as np
@@ -105,6 +106,12 @@ class TestFoldSeed:
         draws = torch.cat([draw(torch.tensor(7)), *(draw(fold_seed(7, number)) for number in range(6))], -1)
         assert_uncorrelated(draws, resolution=0.12)
 
+    def test_tensors_of_seeds_and_numbers_broadcast(self) -> None:
+        seeds, numbers = torch.tensor([[7], [-(2**62)]]), torch.tensor([0, 3, -1])
+        found = fold_seed(seeds, numbers)
+        for (row, column), seed in zip(itertools.product(range(2), range(3)), found.flatten(), strict=True):
+            assert int(seed) == int(fold_seed(int(seeds[row]), int(numbers[column])))
+
     @pytest.mark.parametrize(
         ("arguments", "error", "words"),
         [
@@ -112,7 +119,7 @@ class TestFoldSeed:
             ((0, 2**64), ValueError, "number must fit into 64 bits"),
             ((0, 1.0), TypeError, "number must be an int or a 0-dim int64 tensor, but it is 1.0"),
             ((True, 0), TypeError, "seed must be an int or a 0-dim int64 tensor, but it is True"),
-            ((torch.zeros(2, dtype=torch.int64), 0), ValueError, "seed must be an int or a 0-dim int64 tensor"),
+            ((torch.zeros(2), 0), ValueError, "seed must be an int or a 0-dim int64 tensor"),
             ((0, torch.tensor(1.0)), ValueError, "number must be an int or a 0-dim int64 tensor"),
         ],
     )

@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Self, cast
 import torch
 from torch import nn
 
-from drawgrad._checks import check_count, check_temperature
+from drawgrad._checks import check_count, check_offset, check_temperature
 from drawgrad._typing import Int, Tensor
 from drawgrad.estimators.cost import Cost
 from drawgrad.estimators.registry import LISTED, names
 from drawgrad.functional import draw_seed
-from drawgrad.variables import Distributions, described, variables_of
+from drawgrad.variables import Distributions, Variable, described, variables_of
 
 __all__ = ["ESTIMATORS", "Estimator", "SampleEstimator", "StatefulEstimator"]
 
@@ -84,6 +84,7 @@ class Estimator(ABC):
         *,
         generator: torch.Generator | None = None,
         seed: int | Int[Tensor, ""] | None = None,
+        row_offset: int = 0,
         has_aux: bool = False,
     ) -> Any:
         """Estimate E[cost(z)] for z drawn from q.
@@ -97,6 +98,10 @@ class Estimator(ABC):
             generator: draws the seed; torch's default generator if None.
             seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``. The same seed in several
                 calls is the same noise; :func:`~drawgrad.functional.fold_seed` makes seeds of independent draws.
+            row_offset: number of the first entry of q's first batch dimension, when q is one part of a larger batch: a
+                micro-batch, or the part of one process. With the seed of the whole, the parts draw what the whole
+                would, and their gradients are its own. What is drawn by torch's own samplers cannot be cut like that,
+                and a baseline that learns between calls does so between parts too.
             has_aux: whether the cost returns ``(costs, aux)``, where aux is anything: logits for a metric, a picture.
 
         Returns:
@@ -104,11 +109,11 @@ class Estimator(ABC):
             cost saw, in a row (those that only serve a gradient are left out).
 
         Raises:
-            TypeError: if the estimator does not take this ``q``.
+            TypeError: if the estimator does not take this ``q``, or ``row_offset`` is given and cannot be heeded.
             ValueError: if the cost returns a wrong shape, or has no gradient where one is needed.
         """
         self.check_supported(q)
-        variable = variables_of(q)
+        variable = placed(variables_of(q), row_offset)
         seed = draw_seed(generator=generator, seed=seed, device=variable.device)
         checked = Cost(cost, variable.cost_shape, type(self).__name__, has_aux)
         loss = self.estimate(checked, variable, seed)
@@ -177,10 +182,19 @@ class StatefulEstimator(Estimator, nn.Module):
         *,
         generator: torch.Generator | None = None,
         seed: int | Int[Tensor, ""] | None = None,
+        row_offset: int = 0,
         has_aux: bool = False,
     ) -> Any:
         """Estimate E[cost(z)], as :class:`Estimator` describes."""
-        return Estimator.__call__(self, cost, q, generator=generator, seed=seed, has_aux=has_aux)
+        return Estimator.__call__(self, cost, q, generator=generator, seed=seed, row_offset=row_offset, has_aux=has_aux)
+
+
+def placed(variable: Variable, row_offset: int) -> Variable:
+    """A variable as a part of a larger batch, if it begins somewhere in it."""
+    if type(row_offset) is int and not row_offset:
+        return variable
+    check_offset(row_offset, "row_offset")
+    return variable.placed(row_offset)
 
 
 ESTIMATORS: Mapping[str, type[Estimator]] = MappingProxyType(LISTED)

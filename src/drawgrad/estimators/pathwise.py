@@ -12,7 +12,7 @@ from drawgrad.estimators.base import SampleEstimator
 from drawgrad.estimators.cost import Cost
 from drawgrad.estimators.registry import register
 from drawgrad.functional import seeded
-from drawgrad.variables import Distributions, Variable, variables_of
+from drawgrad.variables import Distributions, Variable, bound_to_batch, variables_of
 
 __all__ = ["Pathwise"]
 
@@ -60,6 +60,8 @@ class Pathwise(SampleEstimator):
         )
 
     def estimate(self, cost: Cost, variable: Variable, seed: Tensor) -> Tensor:
+        if variable.place.row:
+            raise bound_to_batch(variable.q)
         return cost.through(variable.map(self._rsample, seed)).mean(0)
 
     def _rsample(self, variable: Variable, seed: Tensor) -> Tensor:

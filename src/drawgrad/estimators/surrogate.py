@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import torch
 
 from drawgrad._typing import Int, Tensor
-from drawgrad.estimators.base import SampleEstimator
+from drawgrad.estimators.base import SampleEstimator, placed
 from drawgrad.estimators.cost import Cost
 from drawgrad.functional import draw_seed
-from drawgrad.variables import Distributions, Relaxable, Variable, variables_of
+from drawgrad.variables import Distributions, Place, Relaxable, Variable, variables_of
 
 __all__ = ["StraightThroughEstimator", "SurrogateEstimator"]
 
@@ -42,6 +42,7 @@ class SurrogateEstimator(SampleEstimator):
         *,
         generator: torch.Generator | None = None,
         seed: int | Int[Tensor, ""] | None = None,
+        row_offset: int = 0,
     ) -> Any:
         """Draw samples of ``q`` that carry this estimator's gradient.
 
@@ -49,6 +50,7 @@ class SurrogateEstimator(SampleEstimator):
             q: the distribution.
             generator: draws the seed; torch's default generator if None.
             seed: the seed itself, instead of ``generator``.
+            row_offset: number of the first entry of q's first batch dimension, when q is one part of a larger batch.
 
         Returns:
             Samples, shape ``(samples, *batch, *event)``; of several distributions in their container.
@@ -57,7 +59,7 @@ class SurrogateEstimator(SampleEstimator):
             TypeError: if the estimator does not take this ``q``.
         """
         self.check_supported(q)
-        variable = variables_of(q)
+        variable = placed(variables_of(q), row_offset)
         seed = draw_seed(generator=generator, seed=seed, device=variable.device)
         return variable.expand(self.samples).map(self.surrogate, seed)
 
@@ -88,7 +90,7 @@ class StraightThroughEstimator(SurrogateEstimator):
             variable: the variables, detached.
             index: the sample that was drawn.
             grad: gradient for the sample, like the logits.
-            seed: the seed of the draw, which used a row for each of the logits without their last dimension.
+            seed: the seed of the draw, of which ``variable`` knows the place.
 
         Returns:
             Gradient for the logits.
@@ -103,7 +105,7 @@ class StraightThroughEstimator(SurrogateEstimator):
 
     def attach(self, variable: Relaxable, index: Tensor, seed: Tensor) -> Tensor:
         """The sample z of a given index, with this estimator's gradient."""
-        return _HardSample.apply(variable.logits, index, seed, self, type(variable))
+        return _HardSample.apply(variable.logits, index, seed, self, type(variable), variable.place)
 
 
 class _HardSample(torch.autograd.Function):
@@ -111,19 +113,24 @@ class _HardSample(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        logits: Tensor, index: Tensor, seed: Tensor, estimator: StraightThroughEstimator, kind: type[Relaxable]
+        logits: Tensor,
+        index: Tensor,
+        seed: Tensor,
+        estimator: StraightThroughEstimator,
+        kind: type[Relaxable],
+        place: Place,
     ) -> Tensor:
         return kind(logits).sample_of(index)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        logits, index, seed, ctx.estimator, ctx.kind = inputs
+        logits, index, seed, ctx.estimator, ctx.kind, ctx.place = inputs
         ctx.save_for_backward(logits, index, seed)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         logits, index, seed = ctx.saved_tensors
-        variable = ctx.kind(logits).computed()
+        variable = ctx.kind(logits, place=ctx.place).computed()
         grad = grads[0].to(variable.logits.dtype)
         found = ctx.estimator.pullback(variable, index, grad, seed)
-        return found.to(logits.dtype), None, None, None, None
+        return found.to(logits.dtype), None, None, None, None, None

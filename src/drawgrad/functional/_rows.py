@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from drawgrad._checks import check_at_hand, check_offset, check_temperature
+from drawgrad.kernels import ops
 from drawgrad.kernels.philox import CLASSES, ROWS
 from drawgrad.kernels.reference import compute_dtype
 from drawgrad.kernels.state import is_bare, wants_derivative
 
-__all__ = ["Rows", "check_place"]
+__all__ = ["Rows", "check_place", "noise_of"]
 
 
 @dataclass(slots=True)
@@ -49,6 +50,15 @@ class Rows:
         moved = rows.movedim(-1, self.dim) if self.like.dim() else rows[0]
         return moved.clone(memory_format=torch.contiguous_format)
 
+    @property
+    def groups(self) -> int | None:
+        """How many seeds there may be instead of one: one for each entry of the first dimension."""
+        return self.values.shape[0] if self.values.dim() > 1 else None
+
+    def noise(self, seed: int | Tensor, family: str) -> Tensor:
+        """Noise of the shape of the rows, in the dtype in which they are computed."""
+        return noise_of(seed, tuple(self.values.shape), self.place, family, compute_dtype(self.values.dtype))
+
     def temperature(self, tau: float | Tensor, cure: str) -> float | Tensor | None:
         """``tau`` as operators take it: a number, or a tensor that broadcasts to one number for each row.
 
@@ -75,6 +85,14 @@ class Rows:
         if aligned[self.dim] != 1:
             return None
         return tau.to(self.values.device, dtype).reshape(aligned).movedim(self.dim, -1)
+
+
+def noise_of(
+    seed: int | Tensor, shape: tuple[int, ...], place: tuple[int, int], family: str, dtype: torch.dtype
+) -> Tensor:
+    """Noise of one seed, or of one for each entry of the first dimension, which counts its rows by itself."""
+    own = shape[1:] if isinstance(seed, Tensor) and seed.dim() else shape
+    return ops.noise(seed, own, *place, family, dtype)
 
 
 def check_place(shape: tuple[int, ...] | torch.Size, row_offset: int, class_offset: int) -> tuple[int, int]:

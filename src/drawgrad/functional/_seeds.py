@@ -24,14 +24,23 @@ _thread = threading.local()
 """Holds the tensor in which a thread draws its seeds: a new one for each would take a third of a small call."""
 
 
-def seed_of(generator: torch.Generator | None, seed: int | Tensor | None, device: torch.device) -> int | Tensor:
-    """The seed of one call as operators take it: as given, or drawn from ``generator``, torch's default if None."""
+def seed_of(
+    generator: torch.Generator | None, seed: int | Tensor | None, device: torch.device, groups: int | None = None
+) -> int | Tensor:
+    """The seed of one call as operators take it: as given, or drawn from ``generator``, torch's default if None.
+
+    Args:
+        generator: draws the seed.
+        seed: the seed itself.
+        device: of the draw.
+        groups: how many seeds there may be instead of one, if the operator takes several.
+    """
     if seed is not None:
         if generator is not None:
             raise ValueError(
                 "generator and seed are both given, but the seed is all the randomness of a call; pass one"
             )
-        return as_seed(seed, device, "seed")
+        return as_seed(seed, device, "seed", groups)
     if generator is None:
         if torch.compiler.is_compiling() and not wants_torch_operations():
             return ops.random_seed(torch.empty(0, device=device))
@@ -61,19 +70,22 @@ def draw_number(generator: torch.Generator | None) -> int:
     return int(word.random_(LOWEST, END, generator=generator).item())
 
 
-def as_seed(seed: int | Tensor, device: torch.device, name: str) -> int | Tensor:
-    """A seed that a caller gave: a signed number where numbers are at hand, a 0-dim tensor on ``device`` elsewhere."""
+def as_seed(seed: int | Tensor, device: torch.device, name: str, groups: int | None = None) -> int | Tensor:
+    """A seed that a caller gave: a signed number where numbers are at hand, a tensor on ``device`` elsewhere."""
     if isinstance(seed, Tensor):
-        if seed.dim() != 0 or seed.dtype != torch.int64:
+        if (seed.dim() and tuple(seed.shape) != (groups,)) or seed.dtype != torch.int64:
+            several = (
+                "" if groups is None else f", or one seed for each entry of the first dimension, shape ({groups},)"
+            )
             raise ValueError(
-                f"{name} must be an int or a 0-dim int64 tensor, but it is a tensor of shape "
+                f"{name} must be an int or a 0-dim int64 tensor{several}, but it is a tensor of shape "
                 f"{tuple(seed.shape)} and dtype {seed.dtype}; draw one with torch.randint(2**63 - 1, ())"
             )
         if seed.device != device:
             check_at_hand(seed, device, name)
             seed = seed.to(device)
         # A copy: backward draws again, and a caller may count the seed up in place before.
-        return seed.item() if seed.is_cpu and is_bare(seed) else seed.clone()  # type: ignore[return-value]
+        return seed.item() if not seed.dim() and seed.is_cpu and is_bare(seed) else seed.clone()  # type: ignore[return-value]
     if type(seed) is not int and (isinstance(seed, bool) or not isinstance(seed, Integral | torch.SymInt)):
         raise TypeError(f"{name} must be an int or a 0-dim int64 tensor, but it is {seed!r} ({type(seed).__name__})")
     if not -(2**63) <= seed < 2**64:

@@ -39,7 +39,8 @@ def binary_concrete(
         tau: temperature, a positive number, or a tensor that broadcasts to the logits and gets a gradient.
         hard: whether the forward value is 0 or 1.
         generator: draws the seed; torch's default generator of the logits' device if None.
-        seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``.
+        seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``; or a seed for each
+            entry of the first dimension, as in :func:`~drawgrad.functional.gumbel_noise`.
         row_offset: number of the first row, when the logits are one part of a larger batch.
         class_offset: number of the first class, likewise.
 
@@ -66,12 +67,11 @@ def binary_concrete(
     check_floating(logits, "logits")
     rows = Rows.of(logits, -1, row_offset, class_offset)
     of_rows = rows.temperature(tau, "for the limit of zero, an exact sample, use torch.bernoulli")
-    drawn = seed_of(generator, seed, logits.device)
+    drawn = seed_of(generator, seed, logits.device, rows.groups)
     if of_rows is not None:
         return rows.restore(ops.binary_concrete(rows.values, of_rows, drawn, *rows.place, hard))
     # A temperature for each element: plain torch serves it.
-    noise = ops.noise(drawn, tuple(logits.shape), *rows.place, "logistic", reference.compute_dtype(logits.dtype))
-    scores = logits + noise
+    scores = logits + rows.restore(rows.noise(drawn, "logistic"))
     # In float64, whose range holds a quotient of two float32 numbers and its derivatives.
     sample = reference.sigmoid(scores.double(), torch.as_tensor(tau).to(scores).double()).to(logits.dtype)
     if not hard:

@@ -11,7 +11,6 @@ from drawgrad.functional._seeds import seed_of
 from drawgrad.functional._short import numbers_at_hand
 from drawgrad.functional.surrogate import straight_through
 from drawgrad.kernels import ops
-from drawgrad.kernels.reference import compute_dtype
 
 __all__ = ["gumbel_max", "gumbel_softmax"]
 
@@ -53,7 +52,8 @@ def gumbel_softmax(
         generator: draws the seed; torch's default generator of the logits' device if None.
         seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``. One seed gives one sample:
             eager or compiled, on any device, whole or in parts. So it gives the same noise to every layer that takes
-            it; give each its own, ``fold_seed(seed, layer)``.
+            it; give each its own, ``fold_seed(seed, layer)``. Or a seed for each entry of the first dimension, shape
+            ``(n,)``, each of which counts its rows from ``row_offset``.
         row_offset: number of the first row, when the logits are one part of a larger batch.
         class_offset: number of the first class, when they are one shard of the classes. The sample is then normalized
             over the shard.
@@ -89,12 +89,11 @@ def gumbel_softmax(
     _check_classes(logits, dim)
     rows = Rows.of(logits, dim, row_offset, class_offset)
     of_rows = rows.temperature(tau, "for the limit of zero, an exact discrete sample, use gumbel_max")
-    drawn = seed_of(generator, seed, logits.device)
+    drawn = seed_of(generator, seed, logits.device, rows.groups)
     if of_rows is not None:
         return rows.restore(ops.gumbel_softmax(rows.values, of_rows, drawn, *rows.place, hard))
     # A temperature for each class is rare, and no longer the softmax of one scaled row: plain torch serves it.
-    noise = ops.noise(drawn, tuple(rows.values.shape), *rows.place, "gumbel", compute_dtype(logits.dtype))
-    return _with_class_temperatures(logits, rows.restore(noise), tau, hard, dim)
+    return _with_class_temperatures(logits, rows.restore(rows.noise(drawn, "gumbel")), tau, hard, dim)
 
 
 def gumbel_max(
@@ -146,7 +145,7 @@ def gumbel_max(
         return ops.gumbel_max.at_hand("cpu", logits, numbers[1], 0, 0)
     _check_classes(logits, dim)
     rows = Rows.of(logits.detach(), dim, row_offset, class_offset)
-    return ops.gumbel_max(rows.values, seed_of(generator, seed, logits.device), *rows.place)
+    return ops.gumbel_max(rows.values, seed_of(generator, seed, logits.device, rows.groups), *rows.place)
 
 
 def _check_classes(logits: Tensor, dim: int) -> None:

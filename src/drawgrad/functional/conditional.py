@@ -91,6 +91,7 @@ def conditional_logistic(
     generator: torch.Generator | None = None,
     seed: int | Tensor | None = None,
     row_offset: int = 0,
+    class_offset: int = 0,
 ) -> Float[Tensor, "*shape"]:
     r"""Draw perturbed log-odds l + x, with logistic noise x, given their sign.
 
@@ -105,6 +106,7 @@ def conditional_logistic(
         generator: draws the seed; torch's default generator of the logits' device if None.
         seed: the seed itself, instead of ``generator``, as in :func:`conditional_gumbel`.
         row_offset: number of the first row, as in :func:`~drawgrad.functional.logistic_noise`.
+        class_offset: number of the first class, likewise.
 
     Returns:
         Perturbed log-odds, of the shape and dtype of the logits.
@@ -139,6 +141,7 @@ def conditional_logistic(
         generator=generator,
         seed=seed,
         row_offset=row_offset,
+        class_offset=class_offset,
     )
     softplus = torch.nn.functional.softplus
     size = softplus(noise + softplus(torch.where(positive, exact, -exact))).to(logits.dtype)

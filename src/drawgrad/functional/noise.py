@@ -9,9 +9,8 @@ import torch
 
 from drawgrad._checks import check_dtype
 from drawgrad._typing import Float, Tensor
-from drawgrad.functional._rows import check_place
+from drawgrad.functional._rows import check_place, noise_of
 from drawgrad.functional._seeds import seed_of
-from drawgrad.kernels import ops
 
 __all__ = ["gumbel_noise", "logistic_noise"]
 
@@ -41,7 +40,8 @@ def gumbel_noise(
         dtype: floating dtype; torch's default dtype if None. Narrow dtypes round numbers computed in float32.
         device: torch's default device if None.
         generator: draws the seed; torch's default generator of ``device`` if None.
-        seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``.
+        seed: the seed itself, an int or a 0-dim int64 tensor, instead of ``generator``; or a seed for each entry of the
+            first dimension, shape ``(n,)``, each of which counts its rows from ``row_offset``.
         row_offset: number of the first row, for one part of a larger tensor.
         class_offset: number of the first class, likewise.
 
@@ -104,4 +104,5 @@ def _noise(
     # NumPy's integers as Python's; symbols, and the sizes of a trace, as they are.
     shape = tuple(int(size) if isinstance(size, Integral) else size for size in shape)
     place = check_place(shape, row_offset, class_offset)
-    return ops.noise(seed_of(generator, seed, device), shape, *place, family, dtype)
+    drawn = seed_of(generator, seed, device, shape[0] if len(shape) > 1 else None)
+    return noise_of(drawn, shape, place, family, dtype)

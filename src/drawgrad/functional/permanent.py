@@ -122,7 +122,7 @@ def permutation_sample(
         before = _by_taken_columns(flat)
         draws = math.prod(front) * count
         noise = gumbel_noise(
-            (draws, n * n), dtype=torch.float64, device=flat.device, generator=generator, seed=seed,
+            (*scores.shape[:-2], n * n), dtype=torch.float64, device=flat.device, generator=generator, seed=seed,
             row_offset=row_offset,
         ).reshape(draws, n, n)  # fmt: skip
         matrix = torch.arange(draws, device=flat.device)[:, None] % max(count, 1)

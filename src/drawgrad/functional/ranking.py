@@ -104,7 +104,7 @@ def gumbel_top_k(
     check_flag(perturbed, "perturbed")
     rows = Rows.of(_allowed(logits, dim, mask), dim, row_offset, class_offset)
     most = _largest(k, rows.values)
-    drawn = seed_of(generator, seed, logits.device)
+    drawn = seed_of(generator, seed, logits.device, rows.groups)
     values, index = ops.gumbel_top_k(rows.values.detach(), most, drawn, *rows.place)
     if isinstance(k, Tensor):
         beyond = torch.arange(most, device=k.device) >= k[..., None]

@@ -54,7 +54,7 @@ def draw_seed(
     return seed_tensor(seed_of(generator, seed, place), place)
 
 
-def fold_seed(seed: int | Tensor, number: int | Tensor) -> Int[Tensor, ""]:
+def fold_seed(seed: int | Tensor, number: int | Tensor) -> Int[Tensor, "..."]:
     r"""The seed of a further draw: numbers count the draws that are to be independent of each other.
 
     .. math:: \mathrm{mix}(\mathrm{mix}(s + c) + n c) \pmod{2^{64}}
@@ -65,14 +65,15 @@ def fold_seed(seed: int | Tensor, number: int | Tensor) -> Int[Tensor, ""]:
     ``fold_seed(fold_seed(seed, step), layer)``.
 
     Args:
-        seed: an int or a 0-dim int64 tensor.
-        number: which one of the draws, an int or a 0-dim int64 tensor.
+        seed: an int or an int64 tensor.
+        number: which one of the draws, an int or an int64 tensor, which broadcasts with the seed.
 
     Returns:
-        The seed, a 0-dim int64 tensor on the device of the tensors given, on torch's default one if both are ints.
+        The seed, an int64 tensor on the device of the tensors given, on torch's default one if both are ints; 0-dim
+        unless one of them is not.
 
     Raises:
-        ValueError: if one of them does not fit into 64 bits, or is a tensor of another shape or dtype.
+        ValueError: if one of them does not fit into 64 bits, or is a tensor of another dtype.
         TypeError: if one of them is neither an int nor a tensor.
 
     Example:
@@ -88,12 +89,18 @@ def fold_seed(seed: int | Tensor, number: int | Tensor) -> Int[Tensor, ""]:
     """
     tensors = [value for value in (seed, number) if isinstance(value, Tensor)]
     device = tensors[0].device if tensors else torch.empty(()).device
-    first, count = as_seed(seed, device, "seed"), as_seed(number, device, "number")
+    first, count = _one_or_more(seed, device, "seed"), _one_or_more(number, device, "number")
     if isinstance(first, int) and isinstance(count, int):
         # Numbers at hand are mixed as such, in a tenth of the time.
         return seed_tensor(_signed(_mixed(_mixed(first + STEP) + count * STEP)), device)
     state = _mixed_tensor(seed_tensor(first, device) + _signed(STEP))
     return _mixed_tensor(state + seed_tensor(count, device) * _signed(STEP))
+
+
+def _one_or_more(seed: int | Tensor, device: torch.device, name: str) -> int | Tensor:
+    if isinstance(seed, Tensor) and seed.dim() and seed.dtype == torch.int64:
+        return seed.to(device)
+    return as_seed(seed, device, name)
 
 
 def _mixed(word: int) -> int:

@@ -151,15 +151,16 @@ def subset_sample(
         scores, possible, _ = _tilted(logits, k)
         levels = product_tree(_terms(scores), max(k, 1))
         classes, rows = scores.shape
+        coins = max(sum(level.shape[1] // 2 for level in levels[:-1]), 1)
         noise = logistic_noise(
-            (repeats * rows, max(sum(level.shape[1] // 2 for level in levels[:-1]), 1)),
+            (*shape[:-1], coins),
             dtype=torch.float64,
             device=logits.device,
             generator=generator,
             seed=seed,
             row_offset=row_offset,
         )
-        uniform = noise.sigmoid().reshape(repeats, rows, noise.shape[1]).transpose(1, 2)
+        uniform = noise.sigmoid().reshape(repeats, rows, coins).transpose(1, 2)
         counts = torch.where(possible, k, 0).expand(repeats, 1, rows)
         drawn = split(levels, counts, uniform)[:, :classes].transpose(1, 2)
         failed = scores.isnan().any(0)[:, None]

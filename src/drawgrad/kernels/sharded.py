@@ -39,7 +39,9 @@ def run_on_parts(
 
     whole = next(args[at] for at in (like, *range(len(args))) if isinstance(args[at], DTensor))
     mesh, shape = whole.device_mesh, args[like].shape
-    spread = [p if p.is_shard(0) and len(shape) > 1 else Replicate() for p in whole.placements]
+    # Several seeds, one for each entry of the first dimension, are those of samples, which are not spread.
+    one_seed = seed is None or not isinstance(args[seed], Tensor) or not args[seed].dim()
+    spread = [p if p.is_shard(0) and len(shape) > 1 and one_seed else Replicate() for p in whole.placements]
     everywhere = [Replicate()] * mesh.ndim
 
     def local(at: int, value: Any) -> Any:

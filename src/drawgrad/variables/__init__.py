@@ -12,6 +12,7 @@ from drawgrad.variables.opaque import Opaque, OpaqueScored
 from drawgrad.variables.padded_one_hot import PaddedOneHot
 from drawgrad.variables.parameters import exact_logits, flattened_logits
 from drawgrad.variables.permutation import Permutation
+from drawgrad.variables.place import Place, aligned, bound_to_batch, gumbel_noise_like, logistic_noise_like
 from drawgrad.variables.ranking import Ranking, number_of_ranking
 from drawgrad.variables.registry import Distributions, described, register_variable, variables_of
 from drawgrad.variables.relaxable import Relaxable
@@ -32,14 +33,19 @@ __all__ = [
     "OpaqueScored",
     "PaddedOneHot",
     "Permutation",
+    "Place",
     "Ranking",
     "Relaxable",
     "Scored",
     "Subset",
     "Variable",
+    "aligned",
+    "bound_to_batch",
     "described",
     "exact_logits",
     "flattened_logits",
+    "gumbel_noise_like",
+    "logistic_noise_like",
     "number_of_ranking",
     "register_variable",
     "variables_of",

@@ -9,8 +9,9 @@ import torch
 from torch.distributions import Bernoulli
 
 from drawgrad._typing import Tensor
-from drawgrad.functional import binary_concrete, conditional_logistic, logistic_noise
+from drawgrad.functional import binary_concrete, conditional_logistic
 from drawgrad.variables.parameters import exact_logits
+from drawgrad.variables.place import logistic_noise_like
 from drawgrad.variables.registry import register_variable
 from drawgrad.variables.relaxable import Relaxable
 
@@ -55,7 +56,7 @@ class Binary(Relaxable):
         return index.long()
 
     def draw(self, seed: Tensor) -> Tensor:
-        return binary_concrete(self.logits.detach(), hard=True, seed=seed) == 1
+        return self.drawn(binary_concrete, self.logits.detach(), seed, 1.0, True) == 1
 
     def sample_of(self, index: Tensor) -> Tensor:
         return index.to(self.logits.dtype)
@@ -69,21 +70,21 @@ class Binary(Relaxable):
     def draw_antithetic(self, seed: Tensor) -> Tensor:
         """Pairs F^-1(u), F^-1(1 - u): each of the two a sample, on opposite sides of the median."""
         logits = self.logits.detach().double()
-        x = logistic_noise(logits.shape, dtype=torch.float64, device=logits.device, seed=seed)
+        x = self.drawn(logistic_noise_like, logits, seed)
         return torch.cat([logits + x > 0, logits - x > 0])
 
     def relax(self, tau: float | Tensor, hard: bool, seed: Tensor) -> Tensor:
-        return binary_concrete(self.logits, tau, hard, seed=seed)
+        return self.relaxed(binary_concrete, tau, hard, seed)
 
     def noisy(self, seed: Tensor) -> Tensor:
         logits = self.logits.detach()
-        return logits + logistic_noise(logits.shape, dtype=logits.dtype, device=logits.device, seed=seed)
+        return logits + self.drawn(logistic_noise_like, logits, seed)
 
     def winner(self, scores: Tensor) -> Tensor:
         return scores > 0
 
     def perturbed(self, index: Tensor, seed: Tensor) -> Tensor:
-        return conditional_logistic(self.logits, index, seed=seed)
+        return self.drawn(conditional_logistic, self.logits, seed, index)
 
     def conditional_pullback(self, index: Tensor, scores: Tensor, grad: Tensor) -> Tensor:
         # One score, the difference of two classes' scores: 1 - P(b) (1 - exp(-|z|)).

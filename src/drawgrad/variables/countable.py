@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Self
 import torch
 
 from drawgrad._typing import Tensor
-from drawgrad.functional import gumbel_max, logistic_noise
+from drawgrad.functional import gumbel_max
+from drawgrad.variables.place import logistic_noise_like
 from drawgrad.variables.variable import Index, Scored
 
 __all__ = ["Countable"]
@@ -61,7 +62,7 @@ class Countable(Scored):
         return self if dtype in (torch.float32, torch.float64) else self.to(torch.float32)
 
     def draw(self, seed: Tensor) -> Index:
-        return self.state(gumbel_max(self.log_probs().detach(), seed=seed))
+        return self.state(self.drawn(gumbel_max, self.log_probs().detach(), seed))
 
     def log_prob(self, index: Index) -> Tensor:
         number = self.number(index)
@@ -95,8 +96,7 @@ class Countable(Scored):
         state i with probability max(0, 2 pi_i - 1), the least that is possible.
         """
         p = self.log_probs().detach().double().softmax(-1)
-        x = logistic_noise(self.batch_shape, dtype=torch.float64, device=p.device, seed=seed)
-        u = x.sigmoid()
+        u = self.drawn(logistic_noise_like, p[..., 0], seed).sigmoid()
         ends = p.cumsum(-1)
         # Scaled by the last end, which rounding may leave beside 1.
         at = torch.stack([u, (u + 0.5) % 1])[..., None] * ends[..., -1:]

@@ -85,8 +85,17 @@ class Joint(Scored):
     def learns(self) -> bool:
         return any(part.learns for part in self.each)
 
-    def expand(self, samples: int) -> Self:
-        return replace(self, each=tuple(part.expand(samples) for part in self.each))
+    def expand(self, samples: int, first: int = 0) -> Self:
+        each = tuple(part.expand(samples, first) for part in self.each)
+        return replace(self, each=each, place=self.place.copied(samples, first))
+
+    def placed(self, row: int) -> Self:
+        if row and not self.cost_shape:
+            raise TypeError(
+                "row_offset numbers the first batch dimension that all distributions have in common, but these have "
+                "none; make their batch shapes begin alike"
+            )
+        return replace(self, each=tuple(part.placed(row) for part in self.each), place=self.place.at(row))
 
     def remade(self, parameters: dict[str, Tensor]) -> Any:
         names = self.keys or range(len(self.each))

@@ -9,7 +9,8 @@ import torch
 from torch.distributions import OneHotCategorical
 
 from drawgrad._typing import Tensor
-from drawgrad.functional import conditional_gumbel, gumbel_max, gumbel_noise, gumbel_softmax
+from drawgrad.functional import conditional_gumbel, gumbel_max, gumbel_softmax
+from drawgrad.variables.place import gumbel_noise_like
 from drawgrad.variables.registry import register_variable
 from drawgrad.variables.relaxable import Relaxable
 
@@ -45,7 +46,7 @@ class OneHot(Relaxable):
         return self.logits.log_softmax(-1)
 
     def draw(self, seed: Tensor) -> Tensor:
-        return gumbel_max(self.logits, seed=seed)
+        return self.drawn(gumbel_max, self.logits, seed)
 
     def sample_of(self, index: Tensor) -> Tensor:
         return (index[..., None] == torch.arange(self.states, device=index.device)).to(self.logits.dtype)
@@ -54,17 +55,17 @@ class OneHot(Relaxable):
         return z.argmax(-1)
 
     def relax(self, tau: float | Tensor, hard: bool, seed: Tensor) -> Tensor:
-        return gumbel_softmax(self.logits, tau, hard, seed=seed)
+        return self.relaxed(gumbel_softmax, tau, hard, seed)
 
     def noisy(self, seed: Tensor) -> Tensor:
         logits = self.logits.detach()
-        return logits + gumbel_noise(logits.shape, dtype=logits.dtype, device=logits.device, seed=seed)
+        return logits + self.drawn(gumbel_noise_like, logits, seed)
 
     def winner(self, scores: Tensor) -> Tensor:
         return scores.argmax(-1)
 
     def perturbed(self, index: Tensor, seed: Tensor) -> Tensor:
-        return conditional_gumbel(self.logits, index, seed=seed)
+        return self.drawn(conditional_gumbel, self.logits, seed, index)
 
     def conditional_pullback(self, index: Tensor, scores: Tensor, grad: Tensor) -> Tensor:
         moved = self._ratio(index, scores) * grad

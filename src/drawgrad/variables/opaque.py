@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 
 from drawgrad._typing import Tensor
 from drawgrad.functional import logistic_noise, seeded
+from drawgrad.variables.place import bound_to_batch
 from drawgrad.variables.variable import Scored, Variable, cannot_remake
 
 __all__ = ["Opaque", "OpaqueScored"]
@@ -21,11 +22,9 @@ class Opaque(Variable):
 
     Attributes:
         base: the distribution inside all ``Independent``.
-        copies: dimensions in front of its batch.
     """
 
     base: Distribution
-    copies: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, q: Any) -> Self:
@@ -33,7 +32,7 @@ class Opaque(Variable):
 
     @property
     def batch_shape(self) -> torch.Size:
-        return torch.Size([*self.copies, *self.base.batch_shape])
+        return torch.Size([*self.place.copies, *self.base.batch_shape])
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -52,12 +51,17 @@ class Opaque(Variable):
     def learns(self) -> bool:
         return torch.is_grad_enabled()
 
-    def expand(self, samples: int) -> Self:
-        return replace(self, copies=(samples, *self.copies))
+    def expand(self, samples: int, first: int = 0) -> Self:
+        return replace(self, place=self.place.copied(samples, first))
+
+    def placed(self, row: int) -> Self:
+        if row:
+            raise bound_to_batch(self.q)
+        return self
 
     def draw(self, seed: Tensor) -> Tensor:
         with torch.no_grad(), seeded(seed):
-            return self.base.sample(torch.Size(self.copies))
+            return self.base.sample(torch.Size(self.place.copies))
 
     def sample_of(self, index: Tensor) -> Tensor:
         return index.clone()
@@ -74,7 +78,7 @@ class Opaque(Variable):
             )
         with torch.no_grad():
             like = self.base.sample(torch.Size([0]))
-            shape = (*self.copies, *like.shape[1:])
+            shape = (*self.place.copies, *like.shape[1:])
             x = logistic_noise(shape, dtype=torch.float64, device=like.device, seed=seed)
             return self.base.icdf(torch.cat([x, -x]).sigmoid()).to(like.dtype)
 

@@ -60,7 +60,12 @@ class Permutation(Countable):
         return number_of_ranking(index, self.scores.shape[-1])
 
     def draw(self, seed: Tensor) -> Tensor:
-        return permutation_sample(self.scores.detach(), seed=seed)
+        size = self.scores.shape[-2:]
+
+        def sample(rows: Tensor, **place: Any) -> Tensor:
+            return permutation_sample(rows.unflatten(-1, size), **place)
+
+        return self.drawn(sample, self.scores.detach().flatten(-2), seed)
 
     def sample_of(self, index: Tensor) -> Tensor:
         every = torch.arange(self.scores.shape[-1], device=index.device)

@@ -45,7 +45,7 @@ class Ranking(KOfClasses):
         return number_of_ranking(index, self.logits.shape[-1])
 
     def draw(self, seed: Tensor) -> Tensor:
-        return gumbel_top_k(self.logits.detach(), self.k, seed=seed)
+        return self.drawn(gumbel_top_k, self.logits.detach(), seed, self.k)
 
     def sample_of(self, index: Tensor) -> Tensor:
         return index.clone()

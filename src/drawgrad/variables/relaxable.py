@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -11,6 +12,7 @@ import torch
 from drawgrad._typing import Tensor
 from drawgrad.variables.countable import Countable
 from drawgrad.variables.parameters import exact_logits, flattened_logits
+from drawgrad.variables.place import aligned
 from drawgrad.variables.variable import Index
 
 __all__ = ["Relaxable"]
@@ -46,8 +48,9 @@ class Relaxable(Countable):
     def learns(self) -> bool:
         return torch.is_grad_enabled() and self.logits.requires_grad
 
-    def expand(self, samples: int) -> Self:
-        return replace(self, logits=self.logits.expand(samples, *self.logits.shape))
+    def expand(self, samples: int, first: int = 0) -> Self:
+        place = self.place.copied(samples, first)
+        return replace(self, logits=self.logits.expand(samples, *self.logits.shape), place=place)
 
     def flattened(self, factors: Tensor) -> dict[str, Tensor]:
         return flattened_logits(self.logits, factors)
@@ -61,6 +64,10 @@ class Relaxable(Countable):
     @abstractmethod
     def relax(self, tau: float | Tensor, hard: bool, seed: Tensor) -> Tensor:
         """Relaxed sample of temperature ``tau``, differentiable; with ``hard`` its value is that of :meth:`draw`."""
+
+    def relaxed(self, sampler: Callable[..., Tensor], tau: float | Tensor, hard: bool, seed: Tensor) -> Tensor:
+        """What a sampler ``(logits, tau, hard)`` draws at this place, where ``tau`` broadcasts to the logits."""
+        return self.drawn(sampler, self.logits, seed, aligned(tau, self.logits), hard)
 
     @abstractmethod
     def noisy(self, seed: Tensor) -> Tensor:

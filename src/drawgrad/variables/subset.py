@@ -39,7 +39,7 @@ class Subset(KOfClasses):
         return self.states - 1 - torch.where(index, later, 0).sum(-1)
 
     def draw(self, seed: Tensor) -> Tensor:
-        return subset_sample(self.logits.detach(), self.k, seed=seed) == 1
+        return self.drawn(subset_sample, self.logits.detach(), seed, self.k) == 1
 
     def sample_of(self, index: Tensor) -> Tensor:
         return index.to(self.logits.dtype)

@@ -12,6 +12,7 @@ from torch.distributions import Distribution, Independent
 
 from drawgrad._independent import innermost
 from drawgrad._typing import Tensor
+from drawgrad.variables.place import Place
 
 __all__ = ["Index", "Scored", "Variable"]
 
@@ -31,11 +32,13 @@ class Variable(ABC):
 
     Attributes:
         reinterpreted: how many of the last batch dimensions ``Independent`` makes a part of the event.
+        place: where the batch stands in a larger one, and which copies these are; all that is drawn heeds it.
         q: the distribution that it was looked up for.
         words: what kind of ``q`` this is, in words.
     """
 
     reinterpreted: int = field(default=0, kw_only=True)
+    place: Place = field(default=Place(), kw_only=True)
     q: Any = field(default=None, kw_only=True)
     words: ClassVar[str] = "any distribution"
 
@@ -85,12 +88,29 @@ class Variable(ABC):
         """Whether anybody asks for the gradient of the parameters."""
         return torch.is_grad_enabled() and any(value.requires_grad for value in self.parameters.values())
 
-    def expand(self, samples: int) -> Self:
-        """The same variables, ``samples`` times along a new first dimension."""
+    def expand(self, samples: int, first: int = 0) -> Self:
+        """The same variables, ``samples`` times along a new first dimension.
+
+        Args:
+            samples: how many copies.
+            first: the number of the first one. A copy draws by its number, so they may be drawn some at a time.
+        """
         expanded: dict[str, Any] = {
             name: value.expand(samples, *value.shape) for name, value in self.parameters.items()
         }
-        return replace(self, **expanded)
+        return replace(self, place=self.place.copied(samples, first), **expanded)
+
+    def placed(self, row: int) -> Self:
+        """The same variables as a part of a larger batch, of which ``row`` is the number of the first entry.
+
+        Raises:
+            TypeError: if what they draw is bound to the size of the batch.
+        """
+        return replace(self, place=self.place.at(row))
+
+    def drawn(self, function: Callable[..., Tensor], values: Tensor, seed: Tensor, *others: Any) -> Tensor:
+        """What a sampler draws for ``values``, shape ``(*batch_shape, ...)``, at this place: :meth:`Place.draw`."""
+        return self.place.draw(function, values, seed, *others, batch=len(self.batch_shape) - len(self.place.copies))
 
     def remade(self, parameters: dict[str, Tensor]) -> Any:
         """A distribution of the same kind with other parameters, which may have dimensions in front of their own.
@@ -128,7 +148,10 @@ class Variable(ABC):
 
     @abstractmethod
     def draw(self, seed: Tensor) -> Index:
-        """The index of one sample of each choice, without a gradient; all randomness is that of ``seed``."""
+        """The index of one sample of each choice, without a gradient; all randomness is that of ``seed``.
+
+        Drawn through :meth:`drawn`, it depends on the number of a row and not on the size of the batch.
+        """
 
     @abstractmethod
     def sample_of(self, index: Index) -> Any:

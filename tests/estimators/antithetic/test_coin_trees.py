@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from drawgrad.estimators.antithetic.coin_trees import Pair, balanced_pair, stick_pair
+from drawgrad.functional import logistic_noise
 
 STICK = {size: [({n}, set(range(n + 1, size))) for n in range(size - 1)] for size in range(1, 7)}
 """The branches of each coin: classes to the left, classes to the right."""
@@ -26,6 +27,13 @@ def halved(first: int, size: int, classes: int) -> list[tuple[set[int], set[int]
 
 
 BALANCED = {size: halved(0, 8, size) for size in range(1, 7)}
+
+
+Draw = Callable[[Tensor, Callable[[int], Tensor]], Pair]
+
+
+def tossed(draw: Draw, logits: Tensor) -> Pair:
+    return draw(logits, lambda coins: logistic_noise((*logits.shape[:-1], coins), dtype=logits.dtype, seed=7))
 
 
 class TestTrees:
@@ -68,12 +76,12 @@ class TestTrees:
     @pytest.mark.parametrize("classes", [1, 2, 3, 4, 5, 6])
     @pytest.mark.parametrize(("draw", "coins"), [(stick_pair, STICK), (balanced_pair, BALANCED)])
     def test_weights_are_means_over_coins_that_do_not_show(
-        self, draw: Callable[[Tensor, Tensor], Pair], coins: dict[int, list[tuple[set[int], set[int]]]], classes: int
+        self, draw: Draw, coins: dict[int, list[tuple[set[int], set[int]]]], classes: int
     ) -> None:
         logits = torch.randn(classes, generator=torch.Generator().manual_seed(classes), dtype=torch.float64)
         probability, weight = self.expected(logits.requires_grad_(), coins[classes])
         torch.testing.assert_close(probability.sum(1), logits.detach().softmax(0))
-        pair = draw(logits.detach().expand(5000, classes), torch.tensor(7))
+        pair = tossed(draw, logits.detach().expand(5000, classes))
         seen = probability[pair.first, pair.second]
         assert bool((seen > 0).all())
         # A pair that is all but certain to occur among these draws must be among them.
@@ -84,20 +92,18 @@ class TestTrees:
         torch.testing.assert_close(pair.weight[different], (weight[pair.first, pair.second] / seen[:, None])[different])
 
     @pytest.mark.parametrize("draw", [stick_pair, balanced_pair])
-    def test_classes_that_cannot_occur_are_as_good_as_absent(self, draw: Callable[[Tensor, Tensor], Pair]) -> None:
+    def test_classes_that_cannot_occur_are_as_good_as_absent(self, draw: Draw) -> None:
         logits = torch.tensor([-torch.inf, 0.3, -torch.inf, -torch.inf, 1.0, -0.5, -torch.inf], dtype=torch.float64)
         allowed = logits > -torch.inf
-        pair = draw(logits.expand(1000, 7), torch.tensor(7))
+        pair = tossed(draw, logits.expand(1000, 7))
         assert bool(allowed[pair.first].all() & allowed[pair.second].all())
         assert bool(pair.weight.isfinite().all())
         assert bool((pair.weight[:, ~allowed] == 0).all())
 
     @pytest.mark.parametrize("draw", [stick_pair, balanced_pair])
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-    def test_extreme_odds_leave_finite_weights(
-        self, draw: Callable[[Tensor, Tensor], Pair], dtype: torch.dtype
-    ) -> None:
+    def test_extreme_odds_leave_finite_weights(self, draw: Draw, dtype: torch.dtype) -> None:
         rows = torch.tensor([[1e4, 0, -1e4, 3], [-1e4, -1e4, 0, 0], [0, 1e4, 1e4, 0], [0, -30, -60, -90]], dtype=dtype)
-        pair = draw(rows.repeat(1000, 1), torch.tensor(7))
+        pair = tossed(draw, rows.repeat(1000, 1))
         assert bool(pair.weight.isfinite().all())
         assert pair.weight.abs().max() <= 1

@@ -15,7 +15,7 @@ from torch.distributions import Bernoulli, Distribution, OneHotCategorical
 
 from drawgrad.estimators import Rebar, Relax
 from drawgrad.estimators.control_variate.coupled import ControlVariateEstimator
-from drawgrad.functional import conditional_gumbel, conditional_logistic, gumbel_noise, logistic_noise
+from drawgrad.functional import conditional_gumbel, conditional_logistic, fold_seed, gumbel_noise, logistic_noise
 from tests.estimators.problems import Problem
 from tests.statistics import ALPHA, assert_mean
 
@@ -163,11 +163,16 @@ class TestTraining:
         problem = PROBLEMS[0]
         one, two = make(problem), make(problem)
         two.samples = 2
-        # The noise of a sample follows from its rows: two draws of one sample are one draw of two.
-        run(one, problem, 10)[0].sum().backward()
         logits = problem.logits.expand(5, *problem.logits.shape).clone().requires_grad_()
-        loss = two(lambda z: problem.cost(z, problem.parameters), problem.distribution(logits), seed=3)
-        loss.sum().backward()
+
+        def learn(estimator: ControlVariateEstimator, seed: int | Tensor) -> None:
+            q = problem.distribution(logits)
+            estimator(lambda z: problem.cost(z, problem.parameters), q, seed=seed).sum().backward()
+
+        # The second of two samples has a seed of its own.
+        for seed in (3, fold_seed(fold_seed(3, -1), 1)):
+            learn(one, seed)
+        learn(two, 3)
         for first, second in zip(one.parameters(), two.parameters(), strict=True):
             assert first.grad is not None
             torch.testing.assert_close(second.grad, first.grad / 2)

@@ -65,7 +65,7 @@ class TestNoiseOfTheBackwardPass:
         hard = torch.nn.functional.one_hot(code, 4).double()
         theta = (0.5 * (logits.softmax(-1) + hard)).log().detach().requires_grad_()
         relaxed = gumbel_softmax(logits.detach(), tau=0.8, seed=3)
-        scores = conditional_gumbel(theta.detach(), code, seed=fold_seed(fold_seed(3, 1), 0))
+        scores = conditional_gumbel(theta.detach(), code, seed=fold_seed(3, 1))
         rao = ((theta + (scores - theta.detach())) / 0.8).softmax(-1)
         single = (theta + relaxed).softmax(-1) / 0.8
         (difference,) = torch.autograd.grad(((rao - single) * g).sum(), theta)
@@ -175,7 +175,8 @@ class TestRaoBlackwell:
         found = estimator.pullback(OneHot(logits), index, grad, seed)
         each = []
         for number in range(2):
-            noise = fold_seed(fold_seed(seed, 1), number)
+            noise = fold_seed(seed, 1)
+            noise = fold_seed(fold_seed(noise, -1), number) if number else noise
             leaf = logits.clone().requires_grad_()
             y = (leaf + (conditional_gumbel(logits, index, seed=noise) - logits)).softmax(-1)
             each.append(torch.autograd.grad((y * grad).sum(), leaf)[0])

@@ -13,8 +13,7 @@ from drawgrad.estimators.base import SampleEstimator
 from drawgrad.estimators.cost import Cost
 from drawgrad.estimators.loss import spread, with_gradient
 from drawgrad.estimators.registry import register
-from drawgrad.functional import logistic_noise
-from drawgrad.variables import Binary
+from drawgrad.variables import Binary, logistic_noise_like
 
 __all__ = ["Arm", "DisArm"]
 
@@ -36,8 +35,9 @@ class AntitheticEstimator(SampleEstimator):
         return 2 * self.samples
 
     def estimate(self, cost: Cost, variable: Binary, seed: Tensor) -> Tensor:
-        logits = variable.computed().logits.detach().expand(self.samples, *variable.logits.shape)
-        noise = logistic_noise(logits.shape, dtype=logits.dtype, device=logits.device, seed=seed)
+        drawn = variable.computed().expand(self.samples)
+        logits = drawn.logits.detach()
+        noise = drawn.drawn(logistic_noise_like, logits, seed)
         costs = cost(variable.sample_of(torch.cat([logits + noise > 0, logits - noise > 0])))
         if not variable.learns:
             return costs.mean(0)

@@ -12,8 +12,7 @@ from drawgrad.estimators.base import SampleEstimator
 from drawgrad.estimators.cost import Cost, check_chunk
 from drawgrad.estimators.loss import with_gradient
 from drawgrad.estimators.registry import register
-from drawgrad.functional import gumbel_noise
-from drawgrad.variables import OneHot
+from drawgrad.variables import OneHot, gumbel_noise_like
 
 __all__ = ["Arsm"]
 
@@ -66,8 +65,9 @@ class Arsm(SampleEstimator):
 
     def estimate(self, cost: Cost, variable: OneHot, seed: Tensor) -> Tensor:
         classes = variable.states
-        logits = variable.computed().logits.detach().expand(self.samples, *variable.logits.shape)
-        noise = gumbel_noise(logits.shape, dtype=logits.dtype, device=logits.device, seed=seed)
+        drawn = variable.computed().expand(self.samples)
+        logits = drawn.logits.detach()
+        noise = drawn.drawn(gumbel_noise_like, logits, seed)
         orders, swap = _swaps(classes, logits.device)
         indices = (logits[..., None, :] + noise[..., orders]).argmax(-1).movedim(-1, 0).flatten(0, 1)
         costs = cost.of_states(variable, indices, self.chunk)

@@ -13,7 +13,7 @@ from drawgrad.estimators.base import SampleEstimator
 from drawgrad.estimators.cost import Cost
 from drawgrad.estimators.loss import spread, with_gradient
 from drawgrad.estimators.registry import register
-from drawgrad.variables import OneHot
+from drawgrad.variables import OneHot, logistic_noise_like
 
 __all__ = ["CategoricalDisArm"]
 
@@ -68,8 +68,14 @@ class CategoricalDisArm(SampleEstimator):
         return 2 * self.samples
 
     def estimate(self, cost: Cost, variable: OneHot, seed: Tensor) -> Tensor:
-        logits = variable.computed().logits.detach().expand(self.samples, *variable.logits.shape)
-        pair = (balanced_pair if self.tree == "balanced" else stick_pair)(logits, seed)
+        drawn = variable.computed().expand(self.samples)
+        logits = drawn.logits.detach()
+
+        def toss(coins: int) -> Tensor:
+            each = logits[..., :1].expand(*logits.shape[:-1], coins)
+            return drawn.drawn(logistic_noise_like, each, seed)
+
+        pair = (balanced_pair if self.tree == "balanced" else stick_pair)(logits, toss)
         costs = cost(variable.sample_of(torch.cat([pair.first, pair.second])))
         if not variable.learns:
             return costs.mean(0)

@@ -6,12 +6,11 @@ probability. All functions work without gradients.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-from drawgrad.functional import logistic_noise
 
 __all__ = ["Pair", "balanced_pair", "stick_pair"]
 
@@ -30,19 +29,19 @@ class Pair(NamedTuple):
     weight: Tensor
 
 
-def stick_pair(logits: Tensor, seed: Tensor) -> Pair:
+def stick_pair(logits: Tensor, toss: Callable[[int], Tensor]) -> Pair:
     """Break a stick: the first coin says whether it is the first class, the next one whether it is the second, ...
 
     Args:
         logits: shape ``(*batch, k)``.
-        seed: 0-dim int64 tensor.
+        toss: makes logistic noise of shape ``(*batch, n)`` for n coins.
     """
     classes = logits.shape[-1]
     # Log of the mass from class n on, and after class n.
     onward = logits.flip(-1).logcumsumexp(-1).flip(-1)
     after = torch.cat([onward[..., 1:], torch.full_like(onward[..., :1], -torch.inf)], -1)
     odds = torch.where(logits == -torch.inf, -torch.inf, logits - after)
-    noise = logistic_noise(logits.shape, dtype=logits.dtype, device=logits.device, seed=seed)
+    noise = toss(classes)
     first, second = ((odds + sign * noise > 0).to(torch.uint8).argmax(-1) for sign in (1, -1))
 
     # Up to the node where the ways part both coins are equal; from there on one way is left.
@@ -61,12 +60,12 @@ def stick_pair(logits: Tensor, seed: Tensor) -> Pair:
     return Pair(first, second, 0.5 * torch.where((first < second)[..., None], weight, -weight))
 
 
-def balanced_pair(logits: Tensor, seed: Tensor) -> Pair:
+def balanced_pair(logits: Tensor, toss: Callable[[int], Tensor]) -> Pair:
     """Halve the classes: each coin says in which half of those that are left it is.
 
     Args:
         logits: shape ``(*batch, k)``.
-        seed: 0-dim int64 tensor.
+        toss: makes logistic noise of shape ``(*batch, n)`` for n coins.
     """
     classes = logits.shape[-1]
     depth = (classes - 1).bit_length()
@@ -78,8 +77,7 @@ def balanced_pair(logits: Tensor, seed: Tensor) -> Pair:
         # Two empty branches are never reached.
         odds.append(torch.where((left == -torch.inf) & (right == -torch.inf), 0.0, left - right))
         mass = torch.logaddexp(left, right)
-    shape = (*logits.shape[:-1], max(1, 2**depth - 1))
-    noise = logistic_noise(shape, dtype=logits.dtype, device=logits.device, seed=seed)
+    noise = toss(max(1, 2**depth - 1))
 
     first = second = torch.zeros((*logits.shape[:-1], 1), dtype=torch.int64, device=logits.device)
     weight = torch.zeros_like(mass)

@@ -11,8 +11,8 @@ from torch import Tensor
 from drawgrad._checks import check_count
 from drawgrad.estimators.registry import register
 from drawgrad.estimators.surrogate import SurrogateEstimator
-from drawgrad.functional import fold_seed, logistic_noise, straight_through
-from drawgrad.variables import Relaxable
+from drawgrad.functional import fold_seed, straight_through
+from drawgrad.variables import Relaxable, logistic_noise_like
 
 __all__ = ["ReDGE"]
 
@@ -82,7 +82,7 @@ class ReDGE(SurrogateEstimator):
     def _scores(self, variable: Relaxable, seed: Tensor) -> Tensor:
         """Log-probabilities of the classes at the last guess, up to a shift, shape ``(*batch, k)``."""
         log_pi = variable.log_probs()
-        x = _normal_noise(log_pi, seed)
+        x = _normal(variable.drawn(logistic_noise_like, log_pi, seed))
         first, end = 1 - self.last, min(FAINTEST, 1 - self.last)
         alphas = [first + (end - first) * step / max(1, self.steps - 1) for step in range(self.steps)]
         scores = log_pi
@@ -95,8 +95,7 @@ class ReDGE(SurrogateEstimator):
         return scores
 
 
-def _normal_noise(like: Tensor, seed: Tensor) -> Tensor:
-    """Standard normal noise, a function of the seed as all noise."""
-    noise = logistic_noise(like.shape, dtype=like.dtype, device=like.device, seed=seed)
+def _normal(noise: Tensor) -> Tensor:
+    """Standard normal noise from logistic noise."""
     # Both tails from the small probability, which has all its digits.
     return -noise.sign() * torch.special.ndtri((-noise.abs()).sigmoid())

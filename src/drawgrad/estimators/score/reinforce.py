@@ -108,7 +108,7 @@ class Reinforce(StatefulEstimator):
         return self.samples
 
     def estimate(self, cost: Cost, variable: Scored, seed: Tensor) -> Tensor:
-        source = variable if self.proposal is None else self._proposed(variable.q)
+        source = variable if self.proposal is None else self._proposed(variable)
         if self.antithetic:
             index = source.expand(self.samples // 2).draw_antithetic(seed)
         else:
@@ -127,8 +127,9 @@ class Reinforce(StatefulEstimator):
             loss = loss + _Descent.apply(error.mean(0))
         return loss
 
-    def _proposed(self, q: Distribution) -> Scored:
+    def _proposed(self, variable: Scored) -> Scored:
         assert self.proposal is not None
+        q = variable.q
         source = self.proposal(q)
         if not isinstance(source, Distribution):
             raise TypeError(f"proposal must return a distribution, but it returned {type(source).__name__}")
@@ -141,7 +142,7 @@ class Reinforce(StatefulEstimator):
         found = variables_of(source)
         if not isinstance(found, Scored):
             raise TypeError(f"proposal must return a distribution with log_prob, but {type(source).__name__} has none")
-        return found
+        return found.placed(variable.place.row)
 
 
 class _Descent(torch.autograd.Function):

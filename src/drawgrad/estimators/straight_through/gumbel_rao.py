@@ -26,8 +26,8 @@ def _gumbel_rao(
     step = max(1, BLOCK // max(1, variable.logits.numel()))
     total = None
     for start in range(0, draws, step):
-        block = variable.expand(min(step, draws - start))
-        scores = block.perturbed(index.expand(block.batch_shape), fold_seed(seed, start))
+        block = variable.expand(min(step, draws - start), start)
+        scores = block.perturbed(index.expand(block.batch_shape), seed)
         part = variable.jacobian(variable.squash(scores / tau), grad).sum(0)
         total = part if total is None else total + part
     assert total is not None

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from drawgrad.functional import fold_seed, gumbel_given_largest, gumbel_noise
-from drawgrad.variables import Countable
+from drawgrad.functional import fold_seed, gumbel_given_largest
+from drawgrad.variables import Countable, gumbel_noise_like
 
 __all__ = ["Configurations"]
 
@@ -115,6 +115,13 @@ class Configurations:
         """
         return self._beam(count, without, seed)
 
+    def _noise(self, values: Tensor, seed: Tensor) -> Tensor:
+        """Gumbel noise for values ``(rows, ...)``, which a cost has by its number."""
+        place, lead = self.variable.place, self.variable.batch_shape[: self.lead]
+        by_cost = values.reshape(*lead, *values.shape[1:])
+        batch = len(lead) - len(place.copies)
+        return place.draw(gumbel_noise_like, by_cost, seed, batch=batch).reshape(values.shape)
+
     def _beam(self, count: int, without: Tensor, seed: Tensor | None) -> Tensor:
         """Stochastic beam search, or beam search if there is no seed.
 
@@ -129,9 +136,7 @@ class Configurations:
             extended = log_p[..., None] + self.log_pi[:, None, n]
             scores = extended
             if seed is not None:
-                own = fold_seed(seed, n)
-                noise = gumbel_noise(extended.shape, dtype=extended.dtype, device=extended.device, seed=own)
-                scores = gumbel_given_largest(extended + noise, ranks)
+                scores = gumbel_given_largest(extended + self._noise(extended, fold_seed(seed, n)), ranks)
             ranks, place = scores.flatten(1).topk(min(width, extended.shape[1] * classes))
             log_p = extended.flatten(1).gather(1, place)
             prefix = chosen.gather(1, (place // classes)[..., None].expand(-1, -1, n))

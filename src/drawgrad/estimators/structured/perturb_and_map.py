@@ -16,7 +16,7 @@ from drawgrad.estimators.cost import Cost
 from drawgrad.estimators.registry import register
 from drawgrad.estimators.surrogate import SurrogateEstimator
 from drawgrad.functional import perturb_and_map
-from drawgrad.variables import Subset
+from drawgrad.variables import Subset, bound_to_batch
 
 __all__ = ["AdaptiveStep", "Aimle", "PerturbAndMap"]
 
@@ -200,6 +200,8 @@ class Aimle(StatefulEstimator):
 
 
 def _best_set(variable: Subset, seed: Tensor, **options: Any) -> Tensor:
+    if variable.place.row:
+        raise bound_to_batch(variable.q)
     solve = partial(_top, k=variable.k)
     return perturb_and_map(variable.logits, solve, k=max(variable.k, 1), seed=seed, **options)
 

@@ -9,7 +9,7 @@ from drawgrad._typing import Tensor
 from drawgrad.estimators.registry import register
 from drawgrad.estimators.surrogate import SurrogateEstimator
 from drawgrad.functional import relaxed_top_k, straight_through
-from drawgrad.variables import Subset
+from drawgrad.variables import Subset, aligned
 
 __all__ = ["STGumbelTopK", "Simple"]
 
@@ -81,4 +81,5 @@ class STGumbelTopK(SurrogateEstimator):
     takes: ClassVar[type] = Subset
 
     def surrogate(self, variable: Any, seed: Tensor) -> Tensor:
-        return relaxed_top_k(variable.logits, variable.k, self.tau, hard=True, seed=seed)
+        tau = aligned(self.tau, variable.logits)
+        return variable.drawn(relaxed_top_k, variable.logits, seed, variable.k, tau, True)
