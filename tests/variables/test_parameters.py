@@ -88,7 +88,7 @@ def test_it_is_never_drawn_and_leaves_gradients_finite(make: Callable[[], Estima
 
 def test_every_hard_estimator_takes_part() -> None:
     taking = {type(make()).__name__ for label, make in CASES if make().hard}
-    assert taking == {name for name, cls in ESTIMATORS.items() if cls.hard}
+    assert taking >= {name for name, cls in ESTIMATORS.items() if cls.hard}
 
 
 @pytest.mark.parametrize(
