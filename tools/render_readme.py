@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from benchmarks import RESULTS, ROOT
-from drawgrad._tables import markdown_table, with_spread
-from drawgrad.studies.records import Measurement, Record, read
+from drawgrad._tables import markdown_table
+from drawgrad.studies.records import Record, read, tabulated
 from tools.estimator_table import claims, ideas
 from tools.layers import layers
 from tools.tree import tree
@@ -39,20 +39,7 @@ def render(text: str, folder: Path) -> str:
 
 def table(record: Record) -> str:
     """A record in Markdown: title, one row for each case, and the circumstances."""
-    quantities = list(dict.fromkeys(cell.quantity for cell in record.measurements))
-    cells = {(cell.case, cell.quantity): cell for cell in record.measurements}
-    rows = []
-    for case in dict.fromkeys(cell.case for cell in record.measurements):
-        found = [cells.get((case, quantity)) for quantity in quantities]
-        rows.append([case, *("" if cell is None else number(cell) for cell in found)])
-    return f"\n{record.title}\n\n{markdown_table(('', *quantities), rows)}\n\n{_circumstances(record)}\n"
-
-
-def number(cell: Measurement) -> str:
-    """A value with its spread, to the digits that the spread leaves certain."""
-    unit = {"": "", "x": "×", "%": " %"}.get(cell.unit, f" {cell.unit}")
-    text = f"{cell.value:.4g}" if cell.spread == 0 else with_spread(cell.value, cell.spread)
-    return f"{text}{unit}"
+    return f"\n{record.title}\n\n{markdown_table(*tabulated(record.measurements))}\n\n{_circumstances(record)}\n"
 
 
 def _circumstances(record: Record) -> str:

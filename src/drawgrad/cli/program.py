@@ -10,6 +10,7 @@ from importlib.metadata import version
 import click
 
 from drawgrad.cli.compare import compare
+from drawgrad.cli.exhibit import exhibit
 from drawgrad.cli.process import when_interrupted
 from drawgrad.cli.solve import solve
 from drawgrad.cli.train import train
@@ -25,6 +26,7 @@ def program() -> None:
 
 
 program.add_command(compare)
+program.add_command(exhibit)
 program.add_command(solve)
 program.add_command(train)
 

@@ -20,10 +20,11 @@ from typing import Any
 
 import torch
 
+from drawgrad._tables import with_spread
 from drawgrad.studies.files import write_atomically
 
-__all__ = ["NUMERICS", "Measurement", "Provenance", "Record", "describe_device", "median_of", "provenance", "read",
-           "write"]  # fmt: skip
+__all__ = ["NUMERICS", "Measurement", "Provenance", "Record", "describe_device", "mean_of", "median_of", "number",
+           "provenance", "read", "tabulated", "together", "write"]  # fmt: skip
 
 NUMERICS = 2
 """Counts the states of the package between which the same settings and seed give other numbers: one more with every
@@ -101,6 +102,35 @@ def median_of(case: str, quantity: str, values: Iterable[float], unit: str) -> M
     return Measurement(case, quantity, median, (upper - lower) / 2, unit, len(repeated))
 
 
+def mean_of(case: str, quantity: str, values: Iterable[float], unit: str = "") -> Measurement:
+    """Summarize seeds by their mean and its standard error, which is 0 as long as there is one alone.
+
+    Args:
+        case: See :class:`Measurement`.
+        quantity: See :class:`Measurement`.
+        values: One of each seed.
+        unit: See :class:`Measurement`.
+    """
+    repeated = list(values)
+    error = statistics.stdev(repeated) / len(repeated) ** 0.5 if len(repeated) > 1 else 0.0
+    return Measurement(case, quantity, statistics.fmean(repeated), error, unit, len(repeated))
+
+
+def number(cell: Measurement) -> str:
+    """A value with its spread, to the digits that the spread leaves certain."""
+    unit = {"": "", "x": "×", "%": " %"}.get(cell.unit, f" {cell.unit}")
+    text = f"{cell.value:.4g}" if cell.spread == 0 else with_spread(cell.value, cell.spread)
+    return f"{text}{unit}"
+
+
+def tabulated(measurements: Sequence[Measurement]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headings and rows of a table: one row for each case, one column for each quantity after that of the cases."""
+    quantities = dict.fromkeys(cell.quantity for cell in measurements)
+    cells = {(cell.case, cell.quantity): number(cell) for cell in measurements}
+    cases = dict.fromkeys(cell.case for cell in measurements)
+    return ("", *quantities), [(case, *(cells.get((case, each), "") for each in quantities)) for case in cases]
+
+
 def provenance(*, device: str = "cpu", packages: Sequence[str] = PACKAGES, commit: str | None = None) -> Provenance:
     """Where the numbers come from that this process measures.
 
@@ -121,6 +151,28 @@ def provenance(*, device: str = "cpu", packages: Sequence[str] = PACKAGES, commi
     )
 
 
+def together(origins: Iterable[Provenance]) -> Provenance:
+    """Where numbers come from that several runs measured: the last day, and all there is to say of each.
+
+    Args:
+        origins: Of each run, one at least.
+    """
+    every = list(origins)
+
+    def joined(words: Iterable[str]) -> str:
+        return ", ".join(dict.fromkeys(words))
+
+    return Provenance(
+        date=max(origin.date for origin in every),
+        commit=joined(origin.commit for origin in every),
+        clean=all(origin.clean for origin in every),
+        device=joined(origin.device for origin in every),
+        threads=max(origin.threads for origin in every),
+        versions={name: joined(origin.versions[name] for origin in every if name in origin.versions)
+                  for name in dict.fromkeys(name for origin in every for name in origin.versions)},
+    )  # fmt: skip
+
+
 def write(
     name: str,
     title: str,
@@ -133,8 +185,9 @@ def write(
     device: str = "cpu",
     packages: Sequence[str] = PACKAGES,
     commit: str | None = None,
+    origin: Provenance | None = None,
 ) -> Path:
-    """Write `<name>.json` into a folder, with the provenance of this run.
+    """Write `<name>.json` into a folder, with the provenance of this run, or of those that measured.
 
     A file of that name is replaced in one step: whoever reads it, or is stopped, finds the old one or the new one.
 
@@ -149,6 +202,7 @@ def write(
         device: See :func:`provenance`.
         packages: See :func:`provenance`.
         commit: See :func:`provenance`.
+        origin: Where the numbers come from, if other runs than this one measured them.
 
     Returns:
         Path of the file.
@@ -160,7 +214,7 @@ def write(
         spread=spread,
         command=command,
         seconds=round(seconds, 1),
-        **vars(provenance(device=device, packages=packages, commit=commit)),
+        **vars(origin or provenance(device=device, packages=packages, commit=commit)),
     )
     _check(record)
     path = folder / f"{name}.json"

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +18,10 @@ __all__ = ["Job", "JobFolderError", "Outcome", "Recipe", "perform"]
 
 
 class Recipe(Protocol):
-    """What is done: a frozen dataclass whose fields, numbers and words that JSON knows, are all that decides."""
+    """What is done: a frozen dataclass whose fields, numbers and words that JSON knows, are all that decides.
+
+    A field that is not compared, as `data_dir: Path | None = field(default=None, compare=False)`, does not decide.
+    """
 
     def run(self, seed: int, folder: Path, listener: Callable[[str], None]) -> dict[str, Any]:
         """Do it, on one thread of the CPU.
@@ -48,6 +51,7 @@ class Outcome:
         result: What the recipe found; None if it failed.
         failure: Why it failed, in one line; None if it did not.
         earlier: Whether it was finished in an earlier session.
+        origin: Where the result comes from, the fields of a :class:`~drawgrad.studies.records.Provenance`.
     """
 
     job: Job
@@ -56,6 +60,7 @@ class Outcome:
     result: dict[str, Any] | None = None
     failure: str | None = None
     earlier: bool = False
+    origin: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,9 +120,9 @@ class Job:
         """How it ended in an earlier session; None if it did not, or if what it left is damaged."""
         folder = root / self.name
         found = _read(folder / "result.json")
-        if found is None or found.get("key") != self.key or not {"seconds", "result"} <= found.keys():
+        if found is None or found.get("key") != self.key or not {"seconds", "result", "provenance"} <= found.keys():
             return None
-        return Outcome(self, folder, found["seconds"], found["result"], earlier=True)
+        return Outcome(self, folder, found["seconds"], found["result"], earlier=True, origin=found["provenance"])
 
 
 def perform(job: Job, root: Path, listener: Callable[[str], None]) -> Outcome:
@@ -132,7 +137,7 @@ def perform(job: Job, root: Path, listener: Callable[[str], None]) -> Outcome:
         origin = vars(provenance())
     left = {"key": job.key, "seconds": round(seconds, 2), "provenance": origin, "result": result}
     write_atomically(folder / "result.json", json.dumps(left, allow_nan=False) + "\n")
-    return Outcome(job, folder, seconds, json.loads(json.dumps(result)))
+    return Outcome(job, folder, seconds, json.loads(json.dumps(result)), origin=origin)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
 import pickle
@@ -136,7 +137,7 @@ class _Worker:
         if code == 0 and found is not None:
             if self.log.stat().st_size == 0:
                 self.log.unlink()
-            return Outcome(self.job, found.folder, found.seconds, found.result)
+            return dataclasses.replace(found, earlier=False)
         if code < 0:
             cause = f"its process was ended by {signal.Signals(-code).name}"
             cause += ", which systems do that are short of memory" if code == -signal.SIGKILL else ""

@@ -1,14 +1,16 @@
-"""Exhibits: small problems whose answers are known, and how estimators do on them."""
+"""Exhibits: gradient estimators on small problems whose answers are known, and structures at work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from drawgrad.studies.exhibits.page import ExhibitRecipe
+    from drawgrad.studies.exhibits.study import Sweep
 
-__all__ = ["EXHIBITS", "Exhibit"]
+__all__ = ["EXHIBITS", "STRUCTURES", "Exhibit", "Structure"]
 
 
 class Exhibit(NamedTuple):
@@ -23,6 +25,21 @@ class Exhibit(NamedTuple):
     name: str
     text: str
     recipe: Callable[[int], ExhibitRecipe]
+
+
+class Structure(NamedTuple):
+    """One that shows a structure at work.
+
+    Args:
+        name: What it is called on the command line.
+        text: What it shows, in one line.
+        study: Makes the study from the number of seeds, the steps of each training, or None for its own number, and the
+            folder of the data, where it needs any.
+    """
+
+    name: str
+    text: str
+    study: Callable[[int, int | None, Path | None], Sweep]
 
 
 # Their modules load torch, and who lists the exhibits need not wait for it.
@@ -69,3 +86,32 @@ EXHIBITS = {
     )
 }
 """By name, the one that takes longest first."""
+
+
+def _sorting(seeds: int, steps: int | None, data_dir: Path | None) -> Sweep:
+    from drawgrad.studies.exhibits.sorting import STEPS, Sorting
+
+    return Sorting(seeds, steps=steps or STEPS)
+
+
+def _characters(seeds: int, steps: int | None, data_dir: Path | None) -> Sweep:
+    from drawgrad.studies.exhibits.characters import STEPS, Characters, CharactersRecipe
+
+    return Characters(seeds, CharactersRecipe(steps=steps or STEPS, data_dir=data_dir))
+
+
+def _sensors(seeds: int, steps: int | None, data_dir: Path | None) -> Sweep:
+    from drawgrad.studies.exhibits.sensors import STEPS, Sensors
+
+    return Sensors(seeds, steps=steps or STEPS)
+
+
+STRUCTURES = {
+    structure.name: structure
+    for structure in (
+        Structure("sorting", "permutations: a network learns to sort up to 120 numbers", _sorting),
+        Structure("characters", "beams: the entropy of a text model from sequences without replacement", _characters),
+        Structure("sensors", "subsets: the pixels from which an image is rebuilt best", _sensors),
+    )
+}
+"""By name."""
