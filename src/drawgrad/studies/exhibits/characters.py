@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ESTIMATES", "STEPS", "Characters", "CharactersRecipe", "Continuations", "estimates"]
 
-STEPS = 1200
+STEPS = 500
 CONTEXT = 48
 """Characters that the model has read at each place."""
 ESTIMATES = (
@@ -171,12 +171,12 @@ class CharactersRecipe:
     """
 
     steps: int = STEPS
-    hidden: int = 128
-    counts: tuple[int, ...] = (5, 10, 20, 50, 100, 200)
+    hidden: int = 96
+    counts: tuple[int, ...] = (5, 10, 20, 50, 100)
     temperatures: tuple[float, ...] = (1.0, 0.5)
     length: int = 4
-    places: int = 4
-    repeats: int = 100
+    places: int = 3
+    repeats: int = 60
     data_dir: Path | None = field(default=None, compare=False)
 
     def run(self, seed: int, folder: Path, listener: Callable[[str], None]) -> dict[str, Any]:

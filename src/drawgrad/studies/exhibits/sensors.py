@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STEPS", "Sensors", "SensorsRecipe"]
 
-STEPS = 600
+STEPS = 400
 DECODERS = {"network": "network", "linear": "linear"}
 
 

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from drawgrad._typing import Float, Int, Tensor
-from drawgrad.schedules import Schedule
+from drawgrad.schedules import Schedule, cosine
 from drawgrad.studies.runs.checkpoints import Checkpoints
 from drawgrad.studies.runs.journal import Journal
 
-__all__ = ["Interrupted", "NotFinite", "Plan", "Progress", "Task", "descend", "fit"]
+__all__ = ["Interrupted", "NotFinite", "Plan", "Progress", "Task", "descend", "falling", "fit"]
 
 
 class Task(Protocol):
@@ -120,6 +120,25 @@ def descend(loss: Callable[[int], Tensor], optimizer: torch.optim.Optimizer, ste
         value.sum().backward()
         optimizer.step()
         yield step + 1
+
+
+def falling(loss: Callable[[int], Tensor], optimizer: torch.optim.Optimizer, steps: int) -> Callable[[int], Tensor]:
+    """The loss of a step, which first lets the learning rates of an optimizer fall along a cosine to zero.
+
+    Args:
+        loss: Of a step.
+        optimizer: With the highest rates.
+        steps: At which the rates would be zero.
+    """
+    highest = [group["lr"] for group in optimizer.param_groups]
+    share = cosine(1.0, 0.0, steps)
+
+    def at(step: int) -> Tensor:
+        for group, rate in zip(optimizer.param_groups, highest, strict=True):
+            group["lr"] = rate * share(step)
+        return loss(step)
+
+    return at
 
 
 def fit(

@@ -15,9 +15,8 @@ from drawgrad._typing import Bool, Float, Tensor
 from drawgrad.distributions import KSubset
 from drawgrad.estimators import LeaveOneOut, PerturbAndMap, Simple, STGumbelTopK
 from drawgrad.functional import fold_seed, relaxed_top_k
-from drawgrad.schedules import cosine
 from drawgrad.studies.data import load
-from drawgrad.studies.runs.loop import descend
+from drawgrad.studies.runs.loop import descend, falling
 
 __all__ = ["CHOOSERS", "LEARNED", "Pictures", "Setting", "choose", "linear_error", "load_pictures", "network_error"]
 
@@ -33,8 +32,8 @@ class Pictures:
         height, width: In pixels.
     """
 
-    train: Batch
-    test: Batch
+    train: Float[Tensor, "train pixels"]
+    test: Float[Tensor, "test pixels"]
     height: int
     width: int
 
@@ -102,16 +101,12 @@ def _minimize(
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(groups, lr=setting.lr)
-    highest = [group["lr"] for group in optimizer.param_groups]
-    fall = cosine(1.0, 0.0, setting.steps)
 
     def at(step: int) -> Tensor:
-        for group, rate in zip(optimizer.param_groups, highest, strict=True):
-            group["lr"] = rate * fall(step)
         rows = torch.randint(len(pictures.train), (setting.batch,), generator=generator)
         return loss(pictures.train[rows], step)
 
-    for step in descend(at, optimizer, range(setting.steps)):
+    for step in descend(falling(at, optimizer, setting.steps), optimizer, range(setting.steps)):
         listener(step)
 
 

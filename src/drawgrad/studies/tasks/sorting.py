@@ -12,14 +12,14 @@ from torch import nn
 from drawgrad._checks import check_count
 from drawgrad._typing import Float, Tensor
 from drawgrad.functional import assignment, fold_seed, gumbel_sinkhorn
-from drawgrad.studies.runs.loop import descend
+from drawgrad.studies.runs.loop import descend, falling
 
 __all__ = ["Errors", "Sorter", "SortingConfig", "errors", "train_sorter"]
 
 
 @dataclass(frozen=True)
 class SortingConfig:
-    """How a sorter is trained; the defaults are those of the authors' code.
+    """How a sorter is trained; the defaults are those of the authors' code, but for the fall of the learning rate.
 
     Args:
         numbers: In a list.
@@ -28,7 +28,7 @@ class SortingConfig:
         samples: Relaxed permutations of each list.
         iterations: How often rows and columns are normalized.
         tau: Temperature of the relaxed permutations.
-        lr: Learning rate.
+        lr: Highest learning rate; it falls along a cosine to zero.
         units: Of the hidden layer.
     """
 
@@ -100,7 +100,8 @@ def train_sorter(
         losses.append(value.item())
         return value
 
-    for step in descend(loss, torch.optim.Adam(sorter.parameters(), lr=config.lr), range(config.steps)):
+    optimizer = torch.optim.Adam(sorter.parameters(), lr=config.lr)
+    for step in descend(falling(loss, optimizer, config.steps), optimizer, range(config.steps)):
         listener(step)
     return sorter, losses
 
