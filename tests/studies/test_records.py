@@ -13,8 +13,20 @@ import pytest
 
 from benchmarks import RESULTS
 from drawgrad.studies import records
-from drawgrad.studies.records import Measurement, Record, median_of, provenance, read, write
-from tools.render_readme import main, number, render
+from drawgrad.studies.records import (
+    Measurement,
+    Provenance,
+    Record,
+    mean_of,
+    median_of,
+    number,
+    provenance,
+    read,
+    tabulated,
+    together,
+    write,
+)
+from tools.render_readme import main, render
 
 CELLS = [
     median_of("8 x 2", "torch", [3.0, 4.0, 5.0, 6.0, 7.0], "ms"),
@@ -52,6 +64,16 @@ class TestRecord:
 
     def test_a_median_comes_with_half_its_interquartile_range(self) -> None:
         assert (CELLS[0].value, CELLS[0].spread, CELLS[0].samples) == (5.0, 1.0, 5)
+
+    def test_a_mean_comes_with_its_standard_error(self) -> None:
+        cell = mean_of("8 x 2", "torch", [1.0, 2.0, 3.0], "ms")
+        assert (cell.value, cell.spread, cell.samples) == (2.0, pytest.approx(1 / 3**0.5), 3)
+        assert mean_of("8 x 2", "torch", [4.0]) == Measurement("8 x 2", "torch", 4.0, 0.0, "", 1)
+
+    def test_its_table_has_a_row_for_each_case(self) -> None:
+        headings, rows = tabulated(CELLS)
+        assert headings == ("", "torch", "drawgrad")
+        assert rows == [("8 x 2", "5.0 ± 1.0 ms", "1.00 ± 0.10 ms"), ("9 x 3", "12 ms", "")]
 
     @pytest.mark.parametrize(
         ("fields", "said"),
@@ -138,6 +160,26 @@ class TestProvenance:
 
     def test_may_be_told(self) -> None:
         assert provenance(commit="abc").commit == "abc"
+
+
+class TestTogether:
+    HERE = Provenance(date="2026-01-02", commit="a", clean=True, device="x", threads=1, versions={"torch": "1"})
+    THERE = Provenance(date="2026-01-01", commit="b", clean=False, device="x", threads=2, versions={"torch": "2"})
+
+    def test_of_one_run_it_is_what_it_was(self) -> None:
+        assert together([self.HERE, self.HERE]) == self.HERE
+
+    def test_of_several_it_names_them_all(self) -> None:
+        assert together([self.HERE, self.THERE]) == Provenance(
+            date="2026-01-02", commit="a, b", clean=False, device="x", threads=2, versions={"torch": "1, 2"}
+        )
+
+    def test_a_record_may_be_of_other_runs_than_the_one_that_writes_it(self, tmp_path: Path) -> None:
+        written = write(
+            "light", "Light", CELLS, spread="none", command="light", seconds=1, folder=tmp_path, origin=self.THERE
+        )
+        record = read(written)
+        assert (record.commit, record.clean, record.device, record.versions) == ("b", False, "x", {"torch": "2"})
 
 
 class TestNumber:

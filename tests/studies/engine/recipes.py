@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ class Square:
     """Counts its runs in its folder, and says where it ran."""
 
     number: float
+    where: str = field(default="", compare=False)
 
     def run(self, seed: int, folder: Path, listener: Callable[[str], None]) -> dict[str, Any]:
         import torch

@@ -20,7 +20,7 @@ JOB = Job("square", Square(3.0), 7)
 
 class TestKey:
     def test_depends_on_all_that_decides_and_on_nothing_else(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        same = Job("elsewhere", Square(3.0), 7)
+        same = Job("elsewhere", Square(3.0, where="there"), 7)
         others = [Job("square", Square(3.1), 7), Job("square", Square(3.0), 8), Job("square", Failing("raises"), 7)]
         assert same.key == JOB.key
         assert len({JOB.key, *(other.key for other in others)}) == 4
@@ -56,6 +56,7 @@ class TestFolder:
         found = JOB.earlier(tmp_path)
         assert found is not None
         assert (found.result, found.earlier) == (outcome.result, True)
+        assert found.origin == outcome.origin == left["provenance"]
 
     @pytest.mark.parametrize("content", ["", "{", "[1]", '{"key": "another"}', f'{{"key": "{JOB.key}"}}', "\udcff"])
     def test_a_damaged_result_is_none(self, tmp_path: Path, content: str) -> None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from drawgrad.studies.engine import Job
-from drawgrad.studies.exhibits import EXHIBITS
+from drawgrad.studies.exhibits import EXHIBITS, STRUCTURES
 
 
 @pytest.mark.parametrize("name", EXHIBITS)
@@ -22,6 +22,18 @@ def test_each_has_a_recipe_with_a_key(name: str) -> None:
 def test_those_with_runs_take_their_number() -> None:
     numbers = {name: [Job(name, exhibit.recipe(runs), 0).key for runs in (5, 6)] for name, exhibit in EXHIBITS.items()}
     assert {name for name, (five, six) in numbers.items() if five != six} == {"coin", "polynomial"}
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_each_structure_has_a_study_that_takes_seeds_and_steps(name: str) -> None:
+    structure = STRUCTURES[name]
+    study = structure.study(2, 7, None)
+    assert structure.name == study.name == name
+    jobs = study.jobs()
+    assert {job.seed for job in jobs} == {0, 1}
+    assert {job.settings()["steps"] for job in jobs} == {7}
+    assert len({job.key for job in jobs}) == len(jobs)
+    assert {job.settings()["steps"] for job in structure.study(1, None, None).jobs()} != {7}
 
 
 def test_listing_them_loads_no_torch() -> None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from drawgrad.studies.runs.checkpoints import Checkpoints
 from drawgrad.studies.runs.journal import Journal, read_metrics
-from drawgrad.studies.runs.loop import Interrupted, NotFinite, Plan, Progress, descend, epoch_order, fit
+from drawgrad.studies.runs.loop import Interrupted, NotFinite, Plan, Progress, descend, epoch_order, falling, fit
 
 
 class Task:
@@ -243,3 +243,19 @@ def test_descending_is_one_step_for_each_number():
     assert list(descend(loss, optimizer, range(3, 6))) == [4, 5, 6]
     assert asked == [3, 4, 5]
     assert torch.equal(x.detach(), torch.tensor([1.0, 2.0]) / 8)
+
+
+def test_falling_rates_follow_a_cosine_from_what_each_group_begins_with():
+    x, y = (torch.zeros((), requires_grad=True) for _ in range(2))
+    optimizer = torch.optim.SGD([{"params": [x]}, {"params": [y], "lr": 2.0}], lr=1.0)
+    seen = []
+
+    def loss(step):
+        seen.append([group["lr"] for group in optimizer.param_groups])
+        return x + y
+
+    for _ in descend(falling(loss, optimizer, 4), optimizer, range(4)):
+        pass
+    shares = torch.tensor([1.0, 0.853553, 0.5, 0.146447])
+    torch.testing.assert_close(torch.tensor(seen), shares[:, None] * torch.tensor([1.0, 2.0]))
+    assert x.item() == pytest.approx(-2.5, rel=1e-5)

@@ -80,7 +80,7 @@ class _Decoder(nn.Module):
         self.register_buffer("mean", mean)
         self.layers = nn.Sequential(nn.Linear(2 * len(mean), units), nn.ReLU(), nn.Linear(units, len(mean)))
 
-    def forward(self, x: Float[Tensor, "*batch pixels"], z: Float[Tensor, "*#batch pixels"]) -> Tensor:
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
         seen = (x - self.mean) * z
         return self.mean + self.layers(torch.cat([seen, z.expand_as(seen)], -1))
 
