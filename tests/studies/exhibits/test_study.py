@@ -83,6 +83,14 @@ def test_what_is_not_finished_is_left_out() -> None:
     assert [row[0] for row in study.page(results).rows] == ["two"]
 
 
+def test_it_says_how_many_seeds_are_finished() -> None:
+    study = Tables(seeds=3)
+    one: list[dict[str, Any]] = [{"value": 1}]
+    assert study.words({"two": one}) == "1 seed"
+    assert study.words({"two": one * 3, "three": one * 3}) == "3 seeds"
+    assert study.words({"two": one * 3, "three": one * 2}) == "2 to 3 seeds"
+
+
 def test_a_sweep_needs_a_seed() -> None:
     with pytest.raises(ValueError, match="seeds must be at least 1"):
         Tables(seeds=0)

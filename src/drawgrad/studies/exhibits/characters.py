@@ -270,7 +270,7 @@ class Characters(Sweep):
             f"({nats:.3f} nats a character of the validation text). The entropy of its next {self.recipe.length} "
             f"characters at {self.recipe.places} places of the test text is known by enumeration (on average {known}) "
             f"and estimated {self.recipe.repeats} times from k continuations; mean and standard error over "
-            f"{len(of)} models. A beam of k takes no more evaluations than k independent continuations, but for the "
+            f"{self.words(found)}. A beam of k takes no more evaluations than k independent continuations, but for the "
             "one beyond k that its threshold needs. All continuations of a beam are different. The entropies of steps "
             "stand for -log p of the whole: the same mean, less variance."
         )

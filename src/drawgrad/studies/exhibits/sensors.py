@@ -112,13 +112,13 @@ class Sensors(Sweep):
 
     def note(self, found: Found) -> str:
         """The set-up."""
-        seeds = max(len(of) for of in found.values())
+        seeds = self.words(found)
         setting = Setting(self.steps)
         rates = ", ".join(f"{name} {rate:g}" for name, (rate, _) in LEARNED.items())
         return (
             f"Share of the variance of the test images of {self.data} that is not rebuilt from the chosen pixels, by a "
             f"network of {setting.units} units that is trained anew for {self.steps} steps for each choice, whoever "
-            f"made it, and by the best linear decoder; mean and standard error over {seeds} seeds. Learning takes "
+            f"made it, and by the best linear decoder; mean and standard error over {seeds}. Learning takes "
             f"{self.steps} steps of Adam with {setting.batch} images and {setting.samples} sets each; rates of the "
             f"logits: {rates}; temperatures: ST Gumbel-top-k 0.5, relaxed top-k 1; I-MLE has step 10. All these are "
             "among a few that were tried by hand, with other seeds. The greedy choice takes one pixel after the other, "

@@ -106,10 +106,9 @@ class Sorting(Sweep):
 
     def note(self, found: Found) -> str:
         """The set-up, and where the printed row comes from."""
-        seeds = sorted({len(of) for of in found.values()})
         return (
             f"Share of {self.lists} lists that are not sorted, and of places with a wrong number, for numbers from "
-            f"several intervals; mean and standard error over {' to '.join(map(str, dict.fromkeys(seeds)))} seeds. "
+            f"several intervals; mean and standard error over {self.words(found)}. "
             f"Trained on U(0, 1) for {self.steps} steps with the set-up of the authors' code. The printed row is that "
             "of a public port of this code to PyTorch; the table of the paper itself was not at hand. Deviations: the "
             "learning rate falls along a cosine from the 0.1 that the code keeps up; errors are counted on "

@@ -126,6 +126,11 @@ class Sweep(ABC):
         finished = {case: [results[name] for name in of if name in results] for case, of in names.items()}
         return {case: of for case, of in finished.items() if of}
 
+    def words(self, found: Found) -> str:
+        """How many seeds are finished: "3 seeds", or "1 to 3 seeds" where some cases have more than others."""
+        counts = sorted({len(of) for of in found.values()})
+        return f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seed{'s' if counts[-1] > 1 else ''}"
+
     def page(self, results: Results) -> Page:
         """Table, figure and note."""
         found = self.found(results)
