@@ -67,6 +67,7 @@ def _element(g: torch.Generator) -> Element:
 KINDS: dict[str, Callable[[torch.Generator], Constraint]] = {
     "AllDifferent": lambda g: AllDifferent(pick(number(1, 4, g), VARIABLES, g)),
     "AllDifferent without hidden": lambda g: AllDifferent(pick(4, VARIABLES, g), hidden=False),
+    "AllDifferent by matching": lambda g: AllDifferent(pick(number(1, 5, g), VARIABLES, g), matching=True),
     "Equal": lambda g: Equal(*pick(2, VARIABLES, g)),
     "NotEqual": lambda g: NotEqual(*pick(2, VARIABLES, g)),
     "Less": lambda g: Less(*pick(2, VARIABLES, g)),

@@ -9,18 +9,25 @@ import torch
 
 from drawgrad.logic import (
     AllDifferent,
+    Boolean,
+    Goedel,
     Less,
+    Linear,
     Log,
+    Lukasiewicz,
     MaxPlus,
+    MinPlus,
     NotEqual,
     Probability,
     Problem,
+    Semiring,
     SoftDomains,
+    Viterbi,
     all_solutions,
     log_partition,
     marginals,
 )
-from tests.logic.problems import mixed
+from tests.logic.problems import KINDS, mixed, of_kind
 
 
 def weights(problem: Problem, probs: torch.Tensor) -> dict[tuple[int, ...], float]:
@@ -82,6 +89,56 @@ def test_no_solution() -> None:
     assert found.contradiction() == 0
     (gradient,) = torch.autograd.grad(total.clamp_min(-1) + found.entropy().sum(), probs)
     assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "semiring",
+    [Boolean(), Log(), MaxPlus(), MinPlus(), Viterbi(), Goedel(), Lukasiewicz()],
+    ids=lambda semiring: type(semiring).__name__,
+)
+def test_elimination_and_enumeration_agree(semiring: Semiring, monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in (*KINDS, "Clause"):
+        problem = of_kind(kind, seed=5, constraints=2)
+        shape = (2, problem.variables, problem.values)
+        probs = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).round(decimals=2)
+        found = []
+        for entries in (1 << 20, 0):
+            monkeypatch.setattr("drawgrad.logic.exact.MOST_ENTRIES", entries)
+            domains = SoftDomains(probs)
+            found.append((log_partition(problem, domains, semiring), marginals(problem, domains, semiring).elements))
+        torch.testing.assert_close(found[0][0], found[1][0])
+        torch.testing.assert_close(found[0][1], found[1][1])
+
+
+def test_a_long_chain_counts_its_paths() -> None:
+    """As many assignments as no enumeration reaches; a transfer matrix tells how many of them are solutions."""
+    length, values = 60, 4
+    problem = Problem(length, values, [Less(i, i + 1) if i % 7 == 0 else NotEqual(i, i + 1) for i in range(length - 1)])
+    probs = torch.rand(length, values, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    state = probs[0]
+    numbers = torch.arange(values)
+    for i in range(length - 1):
+        relation = numbers[:, None] < numbers if i % 7 == 0 else numbers[:, None] != numbers
+        state = (state @ relation.double()) * probs[i + 1]
+    torch.testing.assert_close(log_partition(problem, SoftDomains(probs)), state.sum().log())
+    logs = probs.log().requires_grad_()
+    (gradient,) = torch.autograd.grad(log_partition(problem, SoftDomains(logs, Log())), logs)
+    torch.testing.assert_close(gradient.sum(-1), torch.ones(length, dtype=torch.float64))
+    best = log_partition(problem, SoftDomains(probs), MaxPlus())
+    torch.testing.assert_close(best, problem.most_likely(SoftDomains(probs)).scores)
+
+
+def test_what_is_neither_narrow_nor_small_is_refused() -> None:
+    problem = Problem(12, 10, [AllDifferent(range(9)), Linear(range(12), [1] * 12, "==", 50)])
+    with pytest.raises(ValueError, match=r"narrow or small for exact sums, but it needs a table of 1e\+12 entries"):
+        log_partition(problem, problem.domains())
+    with pytest.raises(ValueError, match="an enumeration, because Probability is not distributive"):
+        marginals(Problem(10, 10, []), Problem(10, 10, []).domains(), Probability())
+
+
+def test_no_variables() -> None:
+    assert log_partition(Problem(0, 2, []), SoftDomains(torch.ones(3, 0, 1))).tolist() == [0, 0, 0]
+    assert marginals(Problem(0, 2, []), SoftDomains(torch.ones(3, 0, 1))).elements.shape == (3, 0, 1)
 
 
 def test_too_many_assignments() -> None:

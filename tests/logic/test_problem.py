@@ -52,6 +52,7 @@ class TestMistakes:
             (lambda: AllDifferent([]), ValueError, "scope must name a variable at least"),
             (lambda: AllDifferent([0, 1, 0]), ValueError, "must name each variable once, but 0 is there twice"),
             (lambda: AllDifferent([0, -1]), ValueError, r"scope\[1\] must be at least 0"),
+            (lambda: Problem(2, 13, [AllDifferent([0, 1], matching=True)]), ValueError, "at most 12 values, but there"),
             (lambda: NotEqual(1, 1), ValueError, "must name each variable once"),
             (lambda: Table([0, 1], [(0, 1), (1,)]), ValueError, r"tuples\[1\] must have a value for each of the 2"),
             (

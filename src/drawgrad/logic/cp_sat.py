@@ -204,6 +204,7 @@ KINDS: dict[int, Callable[[Any, Any, list[int], list[Any]], None]] = {
     4: _sums,
     5: _literals,
     6: _lookup,
+    7: _distinct,
 }
 """The kinds of constraints by their numbers in a program."""
 

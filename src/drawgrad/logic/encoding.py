@@ -48,6 +48,8 @@ def encode(variables: int, values: int, constraints: Sequence[Constraint], rules
     6. *Lookup*; no data. Variables: index, result, array. An index stays if its place has a value in common with the
        result; a value of the result, if a place that the index may have has it; and a value of the array, if the
        result has it and the index its place, or if the index has another place with a value in common with the result.
+    7. *Matching*; data: number of values. All different; a value stays if the other variables have values that differ
+       from it and from each other.
 
     Args:
         variables: number of variables.

@@ -239,7 +239,7 @@ class Problem:
         if isinstance(domains, HardDomains):
             return self._propagate_hard(self._words(domains), rounds)
         check_flag(recompute, "recompute")
-        self._check_domains(tuple(domains.elements.shape[:-1]), domains.elements.shape[-1])
+        self.check(domains)
         domains = domains if semiring is None else domains.within(semiring)
         algebra, first = domains.semiring, domains.elements
         if len(set(self.sizes)) > 1:
@@ -310,7 +310,7 @@ class Problem:
             >>> problem.most_likely(problem.domains(torch.tensor([[0.6, 0.4], [0.9, 0.1]]))).solutions()
             tensor([[1, 0]])
         """
-        self._check_domains(tuple(domains.elements.shape[:-1]), domains.elements.shape[-1])
+        self.check(domains)
         # Sums of scores stay finite, so that differences of them say what a choice costs.
         scores = domains.semiring.log(domains.elements.detach()).double().clamp_max(MOST_SCORE)
         mask = (scores > -torch.inf) & self._mask(scores.device)
@@ -324,6 +324,14 @@ class Problem:
     def _mask(self, device: torch.device | None) -> Tensor:
         """Which values there are, ``(variables, values)``."""
         return self._possible if device is None else self._possible.to(device)
+
+    def check(self, domains: SoftDomains) -> None:
+        """See that domains are of this problem's variables and values.
+
+        Raises:
+            ValueError: if they are not.
+        """
+        self._check_domains(tuple(domains.elements.shape[:-1]), domains.elements.shape[-1])
 
     def _check_domains(self, shape: tuple[int, ...], values: int) -> None:
         if not shape or shape[-1] != self.variables or values != self.values:

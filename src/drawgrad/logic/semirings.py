@@ -369,22 +369,20 @@ def _fold(operation: Callable[[Tensor, Tensor], Tensor], a: Tensor, dim: int, ne
         # The sum of nothing is 0; it keeps the way of the gradient, which is zero.
         return (a.sum(dim) + neutral).to(a.dtype)
     while (count := a.shape[dim]) > 1:
-        half = count // 2
-        paired = operation(a.narrow(dim, 0, half), a.narrow(dim, half, half))
-        a = torch.cat([paired, a.narrow(dim, 2 * half, 1)], dim) if count % 2 else paired
+        first, second, *odd = a.split(count // 2, dim)
+        paired = operation(first, second)
+        a = torch.cat([paired, *odd], dim) if odd else paired
     return a.squeeze(dim)
 
 
 def _fold_others(operation: Callable[[Tensor, Tensor], Tensor], a: Tensor, dim: int, neutral: float) -> Tensor:
-    """Combine all but one along a dimension: what the two halves' others have, with each one's own partner."""
+    """Combine all but one along a dimension: what the other pairs have, with each one's own partner."""
     count = a.shape[dim]
     if count <= 1:
         return torch.full_like(a, neutral)
     if count == 2:
         return a.flip(dim)
-    half = (count + 1) // 2
-    first, second = a.narrow(dim, 0, half), a.narrow(dim, half, count - half)
-    if count % 2:
-        second = torch.cat([second, torch.full_like(second.narrow(dim, 0, 1), neutral)], dim)
-    others = _fold_others(operation, operation(first, second), dim, neutral)
-    return torch.cat([operation(others, second), operation(others, first)], dim).narrow(dim, 0, count)
+    first, second, *odd = a.split(count // 2, dim)
+    others = _fold_others(operation, torch.cat([operation(first, second), *odd], dim), dim, neutral)
+    paired, *rest = others.split(count // 2, dim)
+    return torch.cat([operation(paired, second), operation(paired, first), *rest], dim)

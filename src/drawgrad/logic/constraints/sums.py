@@ -10,6 +10,7 @@ import torch
 
 from drawgrad._checks import check_count
 from drawgrad._typing import Bool, Int, Tensor
+from drawgrad.logic.constraints._states import from_both_ends
 from drawgrad.logic.constraints.base import Constraint, Rule, as_scope
 from drawgrad.logic.semirings import Semiring
 
@@ -201,21 +202,7 @@ class Sums(Rule):
         return torch.tensor(self.allowed), before.where(before >= 0, sums), after.clamp_max(sums)
 
     def support(self, elements: Tensor, semiring: Semiring, *tables: Tensor) -> Tensor:
-        allowed, before, after = tables
-        shape = (*elements.shape[:-2], len(self.allowed))
-        left = [semiring.lift((torch.arange(shape[-1], device=elements.device) == 0).expand(shape), elements)]
-        right = [semiring.lift(allowed.expand(shape), elements)]
-        for place in range(self.arity - 1):
-            ways = semiring.times(_moved(left[-1], before[place], semiring), elements[..., place, None, :])
-            left.append(semiring.sum(ways, -1))
-        for place in range(self.arity - 1, 0, -1):
-            ways = semiring.times(_moved(right[-1], after[place], semiring), elements[..., place, None, :])
-            right.append(semiring.sum(ways, -1))
-        found = [
-            semiring.sum(semiring.times(left[place][..., None], _moved(right[-1 - place], after[place], semiring)), -2)
-            for place in range(self.arity)
-        ]
-        return torch.stack(found, -2)
+        return from_both_ends(elements, semiring, *tables)
 
     def holds(self, values: Int[Tensor, "*shape arity"]) -> Bool[Tensor, "*shape"]:
         width = max(map(len, self.steps))
@@ -230,10 +217,3 @@ class Sums(Rule):
 
     def work(self, words: int) -> int:
         return self.arity * (1 + 2 * len(self.allowed))
-
-
-def _moved(a: Tensor, index: Tensor, semiring: Semiring) -> Tensor:
-    """Elements at places of the last dimension, zero where a place is one beyond it, ``(*batch, *index.shape)``."""
-    nothing = semiring.lift(torch.zeros_like(a[..., :1], dtype=torch.bool), a)
-    found = torch.cat([a, nothing], -1).index_select(-1, index.flatten())
-    return found.unflatten(-1, tuple(index.shape))

@@ -285,6 +285,41 @@ def lookup(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any, m
 
 
 @device_function(counted=False)
+def matched(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any, masks: Any, work: Any) -> Any:
+    """All different, by matching. Working memory: sets that can be taken before a variable, and may be after it."""
+    values = code[data]
+    sets = 1 << values
+    right = arity * sets
+    for place in range(arity * words):
+        masks[place] = 0
+    for place in range(2 * arity * sets):
+        work[place] = 0
+    work[0] = 1
+    for taken in range(sets):
+        work[right + (arity - 1) * sets + taken] = 1
+    for place in range(arity - 1):
+        bits = old[code[scope + place], 0]
+        for taken in range(sets):
+            if work[place * sets + taken] != 0:
+                for value in range(values):
+                    if bits & ~taken & bit(value) != 0:
+                        work[(place + 1) * sets + taken + (1 << value)] = 1
+    for place in range(arity - 1, 0, -1):
+        bits = old[code[scope + place], 0]
+        for taken in range(sets):
+            for value in range(values):
+                if bits & ~taken & bit(value) != 0 and work[right + place * sets + taken + (1 << value)] != 0:
+                    work[right + (place - 1) * sets + taken] = 1
+                    break
+    for place in range(arity):
+        for taken in range(sets):
+            if work[place * sets + taken] != 0:
+                for value in range(values):
+                    if ~taken & bit(value) != 0 and work[right + place * sets + taken + (1 << value)] != 0:
+                        masks[place * words] |= bit(value)
+
+
+@device_function(counted=False)
 def narrow(code: Any, constraint: Any, old: Any, new: Any, log: Any, count: Any, masks: Any, work: Any) -> Any:
     """Narrow the domains ``new`` by one constraint."""
     words = code[3]
@@ -303,6 +338,8 @@ def narrow(code: Any, constraint: Any, old: Any, new: Any, log: Any, count: Any,
         sums(code, data, scope, arity, words, old, masks, work)
     elif kind == 5:
         literals(code, data, scope, arity, words, old, masks, work)
-    else:
+    elif kind == 6:
         lookup(code, data, scope, arity, words, old, masks, work)
+    else:
+        matched(code, data, scope, arity, words, old, masks, work)
     return keep_all(code, scope, arity, words, new, masks, log, count)
