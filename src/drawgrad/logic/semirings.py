@@ -380,9 +380,10 @@ def _fold_others(operation: Callable[[Tensor, Tensor], Tensor], a: Tensor, dim: 
     count = a.shape[dim]
     if count <= 1:
         return torch.full_like(a, neutral)
+    half = count // 2
+    first, *middle, second = a.split([half, 1, half] if count % 2 else half, dim)
     if count == 2:
-        return a.flip(dim)
-    first, second, *odd = a.split(count // 2, dim)
-    others = _fold_others(operation, torch.cat([operation(first, second), *odd], dim), dim, neutral)
-    paired, *rest = others.split(count // 2, dim)
-    return torch.cat([operation(paired, second), operation(paired, first), *rest], dim)
+        return torch.cat([second, first], dim)
+    others = _fold_others(operation, torch.cat([operation(first, second), *middle], dim), dim, neutral)
+    paired, *rest = others.split(half, dim)
+    return torch.cat([operation(paired, second), *rest, operation(paired, first)], dim)

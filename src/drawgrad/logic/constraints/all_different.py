@@ -89,14 +89,16 @@ class Distinct(Rule):
     covered: int
 
     def support(self, elements: Tensor, semiring: Semiring, *tables: Tensor) -> Tensor:
-        other_values = semiring.sum_of_others(elements, -1)
-        found = semiring.product_of_others(other_values, -2)
+        # Variables and values come first: what is combined then lies in long rows.
+        table = elements.movedim((-2, -1), (0, 1)).contiguous()
+        found = semiring.product_of_others(semiring.sum_of_others(table, 1), 0)
         if self.covered:
-            taken = semiring.sum_of_others(elements[..., : self.covered], -2)
-            hidden = semiring.product_of_others(taken, -1)
-            rest = semiring.lift(torch.ones_like(elements[..., self.covered :], dtype=torch.bool), elements)
-            found = semiring.times(found, torch.cat([hidden, rest], -1))
-        return found
+            hidden = semiring.product_of_others(semiring.sum_of_others(table[:, : self.covered], 0), 1)
+            if self.covered < table.shape[1]:
+                rest = semiring.lift(torch.ones_like(table[:, self.covered :], dtype=torch.bool), elements)
+                hidden = torch.cat([hidden, rest], 1)
+            found = semiring.times(found, hidden)
+        return found.movedim((0, 1), (-2, -1))
 
     def holds(self, values: Int[Tensor, "*shape arity"]) -> Bool[Tensor, "*shape"]:
         return _differ(values)
