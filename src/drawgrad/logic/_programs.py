@@ -29,8 +29,11 @@ class Programs:
         self.rules = tuple(groups)
         scopes = [torch.tensor(found) for found in groups.values()]
         tables = [rule.tables(values) for rule in groups]
+        places = _places(variables, scopes)
+        # The place after the last is that of a neutral element, for variables with fewer constraints than others.
+        self._padded = not scopes or bool((places == sum(scope.numel() for scope in scopes)).any())
         self._on: dict[torch.device, tuple[list[Tensor], list[tuple[Tensor, ...]], Tensor]] = {
-            torch.device("cpu"): (scopes, tables, _places(variables, scopes))
+            torch.device("cpu"): (scopes, tables, places)
         }
 
     def support(self, elements: Tensor, semiring: Semiring) -> Tensor:
@@ -40,9 +43,11 @@ class Programs:
         for rule, scope, constants in zip(self.rules, scopes, tables, strict=True):
             parts = elements.index_select(-2, scope.flatten()).unflatten(-2, tuple(scope.shape))
             found.append(rule.support(parts, semiring, *constants).flatten(-3, -2))
-        found.append(semiring.lift(torch.ones_like(elements[..., :1, :], dtype=torch.bool), elements))
-        gathered = torch.cat(found, -2).index_select(-2, places.flatten()).unflatten(-2, tuple(places.shape))
-        return semiring.product(gathered, -2)
+        if self._padded:
+            found.append(semiring.lift(torch.ones_like(elements[..., :1, :], dtype=torch.bool), elements))
+        everything = torch.cat(found, -2) if len(found) > 1 else found[0]
+        gathered = everything.index_select(-2, places.flatten()).unflatten(-2, tuple(places.shape))
+        return semiring.product(gathered, -3)
 
     def _at(self, device: torch.device) -> tuple[list[Tensor], list[tuple[Tensor, ...]], Tensor]:
         if device not in self._on:
@@ -53,11 +58,11 @@ class Programs:
 
 
 def _places(variables: int, scopes: Sequence[Tensor]) -> Tensor:
-    """Where the supports of each variable lie among all, ``(variables, most)``; the place after the last fills up."""
+    """Where the supports of each variable lie among all, ``(most, variables)``; the place after the last fills up."""
     flat = torch.cat([torch.empty(0, dtype=torch.int64), *(scope.flatten() for scope in scopes)])
     order = flat.argsort(stable=True)
     counts = flat.bincount(minlength=variables)
     rank = torch.arange(len(flat)) - (counts.cumsum(0) - counts)[flat[order]]
-    places = torch.full((variables, int(counts.max()) if variables else 0), len(flat))
-    places[flat[order], rank] = order
+    places = torch.full((int(counts.max()) if variables else 0, variables), len(flat))
+    places[rank, flat[order]] = order
     return places
