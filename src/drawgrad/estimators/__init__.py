@@ -8,6 +8,8 @@ from drawgrad.estimators.control_variate import DoubleCV, MuProp, Rebar, Relax, 
 from drawgrad.estimators.cost import Cost, flatten_batch
 from drawgrad.estimators.exact import Exact
 from drawgrad.estimators.loss import (
+    excess,
+    finite,
     first_order,
     gradient_only,
     score_loss,
@@ -92,6 +94,8 @@ __all__ = [
     "SurrogateEstimator",
     "UnorderedSet",
     "Vimco",
+    "excess",
+    "finite",
     "first_order",
     "flatten_batch",
     "gradient_only",

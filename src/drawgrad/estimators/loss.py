@@ -9,7 +9,17 @@ import torch
 from drawgrad._typing import Tensor
 from drawgrad.estimators.registry import names
 
-__all__ = ["first_order", "gradient_only", "score_loss", "scored", "spread", "sum_variables", "with_gradient"]
+__all__ = [
+    "excess",
+    "finite",
+    "first_order",
+    "gradient_only",
+    "score_loss",
+    "scored",
+    "spread",
+    "sum_variables",
+    "with_gradient",
+]
 
 
 def sum_variables(values: Tensor, costs: Tensor) -> Tensor:
@@ -32,6 +42,29 @@ def spread(values: Tensor, like: Tensor) -> Tensor:
         torch.Size([4, 5, 1, 1])
     """
     return values.reshape(*values.shape, *[1] * (like.dim() - values.dim()))
+
+
+def excess(values: Tensor) -> Tensor:
+    """Each of several values, shape ``(samples, ...)``, less the mean of the others.
+
+    Example:
+        >>> import torch
+        >>> excess(torch.tensor([1.0, 2.0, 6.0]))
+        tensor([-3.0000, -1.5000,  4.5000])
+    """
+    # Without a difference of large sums.
+    return (values - values.mean(0)) * (len(values) / (len(values) - 1))
+
+
+def finite(values: Tensor) -> Tensor:
+    """The values, with zeros in the place of those that are infinite or NaN.
+
+    Example:
+        >>> import torch
+        >>> finite(torch.tensor([1.0, torch.inf, torch.nan]))
+        tensor([1., 0., 0.])
+    """
+    return torch.where(values.isfinite(), values, 0.0)
 
 
 def gradient_only(values: Tensor) -> Tensor:
@@ -69,7 +102,7 @@ def first_order(values: Tensor, costs: Tensor) -> Tensor:
 
 
 def scored(costs: Tensor, score: Tensor) -> Tensor:
-    r"""Zeros that stand for f (q_	heta(D) / q(D) - 1): their derivatives of any order are the score function's.
+    r"""Zeros that stand for f (q_\theta(D) / q(D) - 1): their derivatives of any order are the score function's.
 
     The first one is f times that of the score; the second one has the outer product of the score with itself, and that
     of the score with the derivative of f, as an unbiased estimate needs.

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from drawgrad.estimators import DoubleCV, Exact, LeaveOneOut, Reinforce, Rodeo
-from drawgrad.estimators.control_variate.crossed import CrossedEstimator, excess
+from drawgrad.estimators.control_variate.crossed import CrossedEstimator
 from tests.estimators.control_variate.crossings import expected_control
 from tests.estimators.orders import assert_less_error
 from tests.estimators.problems import Problem
@@ -87,9 +87,3 @@ class TestCall:
     def test_of_a_single_class_is_exact(self, make: type[CrossedEstimator]) -> None:
         problem = Problem("quadratic", 1, 2)
         torch.testing.assert_close(problem.estimates(make(alpha=1.0), 3).logits, problem.estimates(Exact(), 3).logits)
-
-
-def test_an_excess_is_over_the_mean_of_the_others() -> None:
-    values = torch.randn(4, 3, dtype=torch.float64)
-    for s in range(4):
-        torch.testing.assert_close(excess(values)[s], values[s] - values[[j for j in range(4) if j != s]].mean(0))

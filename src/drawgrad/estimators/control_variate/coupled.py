@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from drawgrad._checks import check_count, check_temperature
 from drawgrad.estimators.base import StatefulEstimator
 from drawgrad.estimators.cost import Cost
-from drawgrad.estimators.loss import gradient_only, spread, sum_variables, with_gradient
+from drawgrad.estimators.loss import finite, gradient_only, spread, sum_variables, with_gradient
 from drawgrad.kernels.state import is_transformed
 from drawgrad.variables import Relaxable
 
-__all__ = ["ControlVariateEstimator", "descending", "finite", "over_lead", "relaxed_control"]
+__all__ = ["ControlVariateEstimator", "descending", "over_lead", "relaxed_control"]
 
 FARTHEST = 1e30
 """Scores are cut here: infinite ones, of classes that cannot occur, have no derivative for the temperature."""
@@ -196,8 +196,3 @@ class _SecondOrder(torch.autograd.Function):
                 f"freeze the temperature with estimator.log_tau.requires_grad_(False) if the cost has none"
             ) from error
         return finite(found), None
-
-
-def finite(values: Tensor) -> Tensor:
-    """The values, with zeros in the place of those that are infinite or NaN."""
-    return torch.where(values.isfinite(), values, 0.0)

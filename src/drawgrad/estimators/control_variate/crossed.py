@@ -12,13 +12,13 @@ from torch import Tensor
 
 from drawgrad._checks import check_count
 from drawgrad.estimators.base import StatefulEstimator
-from drawgrad.estimators.control_variate.coupled import descending, finite
+from drawgrad.estimators.control_variate.coupled import descending
 from drawgrad.estimators.cost import Cost
-from drawgrad.estimators.loss import spread, sum_variables, with_gradient
+from drawgrad.estimators.loss import excess, finite, spread, sum_variables, with_gradient
 from drawgrad.kernels.state import is_transformed
 from drawgrad.variables import Relaxable
 
-__all__ = ["CrossedEstimator", "excess"]
+__all__ = ["CrossedEstimator"]
 
 
 class CrossedEstimator(StatefulEstimator):
@@ -90,9 +90,3 @@ class CrossedEstimator(StatefulEstimator):
 def _eagerly(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same function; in compiled code, one that is not compiled."""
     return torch.compiler.disable(function) if torch.compiler.is_compiling() else function
-
-
-def excess(values: Tensor) -> Tensor:
-    """Each of the values ``(samples, ...)`` less the mean of the others."""
-    # Without a difference of large sums.
-    return (values - values.mean(0)) * (len(values) / (len(values) - 1))

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from drawgrad.estimators.control_variate.coupled import over_lead
-from drawgrad.estimators.control_variate.crossed import CrossedEstimator, excess
-from drawgrad.estimators.loss import spread, sum_variables
+from drawgrad.estimators.control_variate.crossed import CrossedEstimator
+from drawgrad.estimators.loss import excess, spread, sum_variables
 from drawgrad.estimators.registry import register
 from drawgrad.variables import Relaxable
 

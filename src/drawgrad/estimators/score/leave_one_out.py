@@ -9,7 +9,7 @@ from torch import Tensor
 
 from drawgrad.estimators.base import SampleEstimator
 from drawgrad.estimators.cost import Cost
-from drawgrad.estimators.loss import score_loss, sum_variables
+from drawgrad.estimators.loss import excess, score_loss, sum_variables
 from drawgrad.estimators.registry import register
 from drawgrad.variables import Scored
 
@@ -55,7 +55,4 @@ class LeaveOneOut(SampleEstimator):
         drawn = variable.expand(self.samples)
         index = drawn.draw(seed)
         costs = cost(drawn.sample_of(index))
-        known = costs.detach()
-        # The same as the cost less the mean of the others, without a difference of large sums.
-        signal = (known - known.mean(0)) * (self.samples / (self.samples - 1))
-        return score_loss(costs, signal, sum_variables(drawn.log_prob(index), costs))
+        return score_loss(costs, excess(costs.detach()), sum_variables(drawn.log_prob(index), costs))

@@ -13,6 +13,7 @@ from drawgrad._checks import check_count, check_nonnegative
 from drawgrad._typing import Tensor
 from drawgrad.estimators.base import StatefulEstimator
 from drawgrad.estimators.cost import Cost
+from drawgrad.estimators.loss import finite
 from drawgrad.estimators.registry import register
 from drawgrad.estimators.surrogate import SurrogateEstimator
 from drawgrad.functional import perturb_and_map
@@ -124,8 +125,9 @@ class AdaptiveStep(nn.Module):
     def size(self, theta: Tensor, grad: Tensor) -> Tensor:
         """The step for these weights and this gradient for the answer, 0-dim."""
         wide = torch.promote_types(theta.dtype, torch.float32)
-        norm = _finite(grad.to(wide)).norm()
-        ratio = _finite(theta.to(wide)).norm() / torch.where(norm == 0, 1.0, norm)
+        # A mask makes weights infinite, and a row may be NaN.
+        norm = finite(grad.to(wide)).norm()
+        ratio = finite(theta.to(wide)).norm() / torch.where(norm == 0, 1.0, norm)
         # With a step of zero nothing would ever move.
         return (self.alpha.to(ratio) * ratio).clamp_min(torch.finfo(wide).tiny ** 0.5).to(theta.dtype)
 
@@ -134,7 +136,7 @@ class AdaptiveStep(nn.Module):
         """Learn from the gradient for theta, shape ``(..., entries of a row)``."""
         if not self.training:
             return
-        count = (_finite(gradient) != 0).sum(-1).double().mean().to(self.moved)
+        count = (finite(gradient) != 0).sum(-1).double().mean().to(self.moved)
         self.moved.mul_(self.decay).add_((1 - self.decay) * count)
         change = torch.where(self.moved < self.target, self.rate, -self.rate)
         self.alpha.add_(change).clamp_min_(0.0)
@@ -209,11 +211,6 @@ def _best_set(variable: Subset, seed: Tensor, **options: Any) -> Tensor:
 def _top(logits: Tensor, k: int) -> Tensor:
     """The set of the k largest logits."""
     return torch.zeros_like(logits).scatter(-1, logits.topk(k, -1)[1], 1.0)
-
-
-def _finite(values: Tensor) -> Tensor:
-    """The values, with zeros for what a mask made infinite and for rows that are NaN."""
-    return torch.where(values.isfinite(), values, 0.0)
 
 
 def _check_positive(value: float, name: str) -> None:
