@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text()
 TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def _failures(text: str) -> int:
+def failures(text: str) -> int:
     """How many examples of a text's Python blocks fail, or show something else than is written; one after the other."""
     blocks = re.findall(r"^ *```python\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
     assert blocks
@@ -26,14 +26,14 @@ def _failures(text: str) -> int:
 
 class TestCode:
     def test_runs_and_shows_what_is_written(self) -> None:
-        assert _failures(README) == 0
+        assert failures(README) == 0
 
     def test_of_pages_too(self) -> None:
         assert _failures((ROOT / "docs" / "continuous.md").read_text()) == 0
 
     @pytest.mark.parametrize("code", [">>> 1 + 1\n3\n", ">>> unknown\n"])
     def test_what_is_wrong_is_noticed(self, code: str) -> None:
-        assert _failures(f"```python\n>>> known = 1\n```\n```python\n{code}```\n") == 1
+        assert failures(f"```python\n>>> known = 1\n```\n```python\n{code}```\n") == 1
 
 
 class TestText:

@@ -5,11 +5,23 @@ from __future__ import annotations
 import inspect
 import re
 
+import torch
+from torch.distributions import Categorical, Normal
+
 from drawgrad._tables import markdown_table
+from drawgrad.distributions import (
+    GibbsPermutation,
+    GumbelSinkhorn,
+    HardConcrete,
+    KSubset,
+    MixtureOfNormals,
+    PlackettLuce,
+    RelaxedMultinomial,
+)
 from drawgrad.estimators import ESTIMATORS, Estimator
 from drawgrad.variables import Binary, Countable, OneHot, Relaxable, Scored, Subset, Variable
 
-__all__ = ["claims", "ideas"]
+__all__ = ["claims", "ideas", "structures"]
 
 CLASSES, VARIABLES = 10, 3
 """The problem whose evaluations are counted, where the estimator takes classes; binary variables where it does not."""
@@ -48,6 +60,28 @@ def ideas() -> str:
     """Markdown: the idea of each estimator and where it comes from, from the docstrings."""
     rows = [(f"`{cls.__name__}`", _idea(cls), _references(cls)) for cls in _in_order()]
     return f"\n{markdown_table(('estimator', 'idea', 'from'), rows, '<')}\n"
+
+
+def structures() -> str:
+    """Markdown: which estimators take which structure."""
+    zeros = torch.zeros(3)
+    kinds = {
+        "subsets, `KSubset`": KSubset(zeros, 2),
+        "rankings, `PlackettLuce`": PlackettLuce(zeros, 2),
+        "permutations, `GibbsPermutation`": GibbsPermutation(torch.zeros(3, 3)),
+        "permutations, `GumbelSinkhorn`": GumbelSinkhorn(1.0, torch.zeros(3, 3)),
+        "gates, `HardConcrete`": HardConcrete(1.0, zeros),
+        "mixtures, `MixtureOfNormals`": MixtureOfNormals(Categorical(logits=zeros), Normal(zeros, 1.0)),
+        "counts, `RelaxedMultinomial`": RelaxedMultinomial(5, 1.0, logits=zeros),
+    }
+    rows = []
+    for words, q in kinds.items():
+        fitting = [cls for cls in _in_order() if cls().obstacle(q) is None]
+        names = (
+            ", ".join(f"`{cls.__name__}`" for cls in fitting if cls.unbiased is unbiased) for unbiased in (True, False)
+        )
+        rows.append((words, *names))
+    return f"\n{markdown_table(('structure', 'without bias', 'with a bias'), rows, '<')}\n"
 
 
 def _in_order() -> list[type[Estimator]]:

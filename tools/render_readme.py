@@ -14,14 +14,14 @@ from pathlib import Path
 from benchmarks import RESULTS, ROOT
 from drawgrad._tables import markdown_table
 from drawgrad.studies.records import Record, read, tabulated
-from tools.estimator_table import claims, ideas
+from tools.estimator_table import claims, ideas, structures
 from tools.layers import layers
 from tools.tree import tree
 
 __all__ = ["main", "render", "table"]
 
 BLOCK = re.compile(r"(<!-- (?P<kind>record|made): (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-MADE = {"claims": claims, "ideas": ideas, "layers": layers, "tree": tree}
+MADE = {"claims": claims, "ideas": ideas, "layers": layers, "structures": structures, "tree": tree}
 """What is made from the source: declarations of the estimators, layers and tree of the package."""
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
