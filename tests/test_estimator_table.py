@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drawgrad.estimators import ESTIMATORS
-from tools.estimator_table import claims, ideas
+from tools.estimator_table import claims, ideas, structures
 
 
 def _rows(text: str) -> dict[str, list[str]]:
@@ -51,3 +51,19 @@ def test_ideas_name_their_papers() -> None:
     assert rows["Reinforce"][1] == "Williams 1992; Mnih & Gregor 2014"
     assert {name for name, row in rows.items() if not row[-1]} == {"Exact"}
     assert not any(":class:" in cell for row in rows.values() for cell in row)
+
+
+def test_structures_stand_beside_the_estimators_that_take_them() -> None:
+    rows = {
+        cells[1].strip(): (cells[2], cells[3])
+        for line in structures().splitlines()
+        if len(cells := line.split("|")) == 5
+    }
+    without, biased = rows["subsets, `KSubset`"]
+    assert "`LeaveOneOut`" in without
+    assert "`Simple`" in biased
+    without, biased = rows["rankings, `PlackettLuce`"]
+    assert "`UnorderedSet`" in without
+    assert "`Simple`" not in without + biased
+    # What has no countable states is not enumerated.
+    assert "`Exact`" not in "".join(rows["gates, `HardConcrete`"])
