@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
+from torch.distributions import OneHotCategorical
 
+from drawgrad.estimators import Exact, LeaveOneOut
 from drawgrad.logic import (
     HardEngine,
     Limits,
+    MaxPlus,
     NotEqual,
     PerturbAndMap,
     Problem,
     PropagationSurrogate,
     Report,
+    SoftDomains,
     SolverThrough,
+    all_solutions,
 )
+from tests.statistics import assert_mean
 
 SURROGATES = [PropagationSurrogate(rounds=2), PerturbAndMap(step=2.0), PerturbAndMap(noise=0.5)]
 named = {"ids": lambda surrogate: repr(surrogate)}
@@ -109,3 +117,48 @@ def test_mistakes() -> None:
         PerturbAndMap(step=0.0)
     with pytest.raises(ValueError, match="rounds must be at least 1"):
         PropagationSurrogate(rounds=0)
+
+
+def costs_of_answers(problem: Problem, z: torch.Tensor) -> torch.Tensor:
+    """What the solver makes of the first two variables' values, judged at the last one: ``(*shape,)`` of one-hot z."""
+    domains = problem.domains().elements.expand(*z.shape[:-2], -1, -1)
+    answer = SolverThrough(problem)(problem.domains(torch.cat([z, domains[..., 2:, :]], -2)))
+    return (answer.elements[..., -1, :] * torch.tensor([0.0, 1.0, 3.0])).sum(-1)
+
+
+def test_leave_one_out_with_the_solver_inside_has_the_gradient_of_enumeration() -> None:
+    """The solver is a part of the cost then, and needs no gradient of its own."""
+    problem = Problem(4, 3, [NotEqual(0, 2), NotEqual(1, 2), NotEqual(2, 3), NotEqual(0, 3)])
+    cost = partial(costs_of_answers, problem)
+    logits = torch.tensor([[0.5, 0.0, -0.5], [0.2, -0.3, 0.1]], requires_grad=True)
+    one = OneHotCategorical(logits=logits)
+    (exact,) = torch.autograd.grad(Exact()(cost, one), logits)
+    by_hand = sum(
+        logits.softmax(-1)[0, a] * logits.softmax(-1)[1, b] * cost(torch.eye(3)[[a, b]])
+        for a in range(3)
+        for b in range(3)
+    )
+    torch.testing.assert_close(exact, torch.autograd.grad(by_hand, logits)[0])
+    many = logits.detach().expand(4000, 2, 3).clone().requires_grad_()
+    loss = LeaveOneOut(samples=4)(cost, OneHotCategorical(logits=many), seed=0)
+    (found,) = torch.autograd.grad(loss.sum(), many)
+    assert_mean(found, exact, resolution=0.1)
+    with pytest.raises(AssertionError, match="the mean of entry"):
+        assert_mean(found, 2 * exact, resolution=0.1)
+
+
+def test_perturb_and_map_asks_for_the_best_of_all_solutions() -> None:
+    problem = chain()
+    solutions = all_solutions(problem)
+    marks = torch.nn.functional.one_hot(solutions, 3).double()
+    theta = torch.randn(20, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    weights = torch.randn(20, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+    def best(scores: torch.Tensor) -> torch.Tensor:
+        return marks[torch.einsum("biv,siv->bs", scores, marks).argmax(-1)]
+
+    answer = SolverThrough(problem, PerturbAndMap(step=1.5))(SoftDomains(theta, MaxPlus()))
+    (found,) = torch.autograd.grad((answer.elements * weights).sum(), theta)
+    assert torch.equal(answer.elements, best(theta))
+    torch.testing.assert_close(found, (best(theta) - best(theta - 1.5 * weights)) / 1.5)
+    assert found.any()
