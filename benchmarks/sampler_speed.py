@@ -2,7 +2,8 @@
 
 The two sides take turns, so that whatever else the machine does falls on both; a speed-up is the median over the turns
 of the ratio of their medians. The first call of a turn does not count: after a parallel operation torch's threads keep
-spinning for a few milliseconds, on cores that the next call would need.
+spinning for a few milliseconds, on cores that the next call would need. Processors differ most by the width of their
+vectors, by which the record is named.
 
 Run: ``python -m benchmarks.sampler_speed``
 """
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from benchmarks import RESULTS
 from drawgrad.functional import gumbel_max, gumbel_softmax
-from drawgrad.studies.records import Measurement, median_of, write
+from drawgrad.studies.records import Measurement, describe_device, median_of, write
 
 __all__ = ["main"]
 
@@ -75,6 +76,13 @@ def measure() -> list[Measurement]:
                 forward_and_backward(sampler, logits, gradient, hard) for sampler in (torch_sampler, gumbel_softmax)
             )
             cells += side_by_side(f"{name}, forward + backward, {'hard' if hard else 'soft'}", baseline, ours, calls)
+        if classes >= 1024:
+            cells += side_by_side(
+                f"{name}, index (largest of logits + torch's noise)",
+                lambda x=logits: (x - torch.empty_like(x).exponential_().log()).argmax(-1),
+                lambda x=logits: gumbel_max(x),
+                calls,
+            )
         if classes == 32000:
             cells += side_by_side(
                 f"{name}, index (multinomial of softmax)",
@@ -89,9 +97,10 @@ def main() -> None:
     """Measure and write the record."""
     start = time.perf_counter()
     cells = measure()
+    vectors = describe_device().rpartition(", ")[2]
     path = write(
-        "sampler-speed",
-        title="Gumbel-Softmax in float32 against torch.nn.functional.gumbel_softmax, rows x classes",
+        f"sampler-speed-{vectors.lower()}",
+        title=f"Gumbel-Softmax in float32 against torch.nn.functional.gumbel_softmax, rows x classes, on {vectors}",
         measurements=cells,
         spread="half the interquartile range",
         command="python -m benchmarks.sampler_speed",
