@@ -1,7 +1,7 @@
 """Where the time of a soft sample goes: the steps of the kernel for rows of many classes, one by one, in one thread.
 
-Each step is compiled alone and runs over the same rows, which stay in the first-level cache, so what memory costs is
-left out. Times are scaled to a table of 8192 x 1024.
+Each step is compiled alone and runs over the same rows, which stay in the second-level cache, so what memory costs
+is left out. Times are scaled to a table of 8192 x 1024.
 
 Run: ``python -m benchmarks.sampler_stages``
 """
@@ -24,37 +24,43 @@ from drawgrad.studies.records import Measurement, median_of, write
 __all__ = ["main"]
 
 ELEMENTS = 8192 * 1024
-CALLS, TURNS = 400, 9
+ROWS, CALLS, TURNS = 32, 40, 9
 ONE = np.float32(1)
 
 
 @kernel
 def _words(logits, out, scratch):
-    wide.draw_words(scratch, 5, 7, 0, out.shape[0], GUMBEL_STREAM)
+    for i in range(out.shape[0]):
+        wide.draw_words(scratch, 5, i, 0, out.shape[1], GUMBEL_STREAM)
 
 
 @kernel
 def _words_and_exponential(logits, out, scratch):
-    wide.draw(out, scratch, 5, 7, 0, GUMBEL_STREAM, scalar.exponential)
+    for i in range(out.shape[0]):
+        wide.draw(out[i], scratch, 5, i, 0, GUMBEL_STREAM, scalar.exponential)
 
 
 @kernel
 def _scores(logits, out, scratch):
-    wide.gumbel_scores(logits, out, scratch, 5, 7, 0)
+    for i in range(out.shape[0]):
+        wide.gumbel_scores(logits[i], out[i], scratch, 5, i, 0)
 
 
 @kernel
 def _scores_and_weights(logits, out, scratch):
-    top = wide.gumbel_scores(logits, out, scratch, 5, 7, 0)
-    wide.exponentiate(out, top, ONE)
+    for i in range(out.shape[0]):
+        top = wide.gumbel_scores(logits[i], out[i], scratch, 5, i, 0)
+        wide.exponentiate(out[i], top, ONE)
 
 
 @kernel
 def _all(logits, out, scratch):
-    top = wide.gumbel_scores(logits, out, scratch, 5, 7, 0)
-    scale = wide.reciprocal(wide.exponentiate(out, top, ONE))
-    for j in range(out.shape[0]):
-        out[j] *= scale
+    for i in range(out.shape[0]):
+        row = out[i]
+        top = wide.gumbel_scores(logits[i], row, scratch, 5, i, 0)
+        scale = wide.reciprocal(wide.exponentiate(row, top, ONE))
+        for j in range(row.shape[0]):
+            row[j] *= scale
 
 
 STEPS: dict[str, Callable[..., Any]] = {
@@ -80,7 +86,7 @@ def seconds(step: Callable[..., Any], *arguments: Any) -> float:
 
 def measure() -> list[Measurement]:
     """What each step takes beyond those before it."""
-    logits = np.random.default_rng(0).standard_normal(wide.CHUNK, np.float32)
+    logits = np.random.default_rng(0).standard_normal((ROWS, wide.CHUNK), np.float32)
     arguments = (logits, np.empty_like(logits), np.empty(wide.CHUNK // 2 + 4, np.uint64))
     turns = [[1e3 * seconds(step, *arguments) for step in STEPS.values()] for _ in range(TURNS + 1)][1:]
     cells = []
