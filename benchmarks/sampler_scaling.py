@@ -1,7 +1,8 @@
 """How sampling scales: with threads, and where another process wants the same cores.
 
 What one call does outside its kernels does not get faster with more threads. It is measured as the time of a call
-whose table is so small that its kernel takes next to nothing, and Amdahl's law says what it leaves of 64 cores.
+whose table is so small that its kernel takes next to nothing, and Amdahl's law says what it leaves of 64 cores. That
+is a bound: memory that the system clears for each call is shared by all of them.
 
 The neighbors are processes that draw samples like this one, or that run one of torch's parallel operations, whose
 OpenMP threads spin while they wait unless ``OMP_WAIT_POLICY=PASSIVE`` is set.
@@ -16,25 +17,26 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
+from torch import Tensor
 
 from benchmarks import RESULTS
 from benchmarks.sampler_speed import TURNS, turn
-from drawgrad.functional import gumbel_softmax
+from drawgrad.functional import gumbel_max, gumbel_softmax
 from drawgrad.studies.records import Measurement, median_of, write
 
 __all__ = ["main"]
 
-ROWS, CLASSES, CALLS = 8192, 1024, 3
+SHAPE, LARGE, CALLS = (256, 32000), (8192, 1024), 3
 CORES = 64
 
 NEIGHBOR = """
 import sys, torch
 from drawgrad.functional import gumbel_softmax
 torch.set_num_threads(int(sys.argv[2]))
-x = torch.randn({rows}, {classes})
+x = torch.randn({shape})
 y = torch.randn(64, 4096)
 work = {{"samples": lambda: gumbel_softmax(x), "torch": lambda: y.exp()}}[sys.argv[1]]
 work()
@@ -48,7 +50,7 @@ while True:
 def neighbor(work: str, threads: int, policy: str) -> Iterator[None]:
     """Another process that works without a pause."""
     environment = {**os.environ, "OMP_WAIT_POLICY": policy, "OMP_NUM_THREADS": str(threads)}
-    source = NEIGHBOR.format(rows=ROWS, classes=CLASSES)
+    source = NEIGHBOR.format(shape=SHAPE)
     process = subprocess.Popen(
         [sys.executable, "-c", source, work, str(threads)], env=environment, stdout=subprocess.PIPE
     )
@@ -61,25 +63,36 @@ def neighbor(work: str, threads: int, policy: str) -> Iterator[None]:
         process.wait()
 
 
-def times(threads: int, rows: int = ROWS, calls: int = CALLS) -> list[float]:
+Sampler = Callable[[Tensor], Tensor]
+
+
+def times(threads: int, sampler: Sampler, shape: tuple[int, int], calls: int = CALLS) -> list[float]:
     """Milliseconds of a call, once a turn."""
-    logits = torch.randn(rows, CLASSES if rows > 1 else 1)
+    logits = torch.randn(shape)
     torch.set_num_threads(threads)
-    return [1e3 * turn(lambda: gumbel_softmax(logits), calls) for _ in range(TURNS)]
+    return [1e3 * turn(lambda: sampler(logits), calls) for _ in range(TURNS)]
 
 
 def measure() -> list[Measurement]:
     """All cells of the record."""
     cores = torch.get_num_threads()
-    one, many, outside = times(1), times(cores), times(1, rows=1, calls=1000)
-    shares = [o / t for o, t in zip(outside, one, strict=True)]
-    cells = [
-        median_of("1 thread", "time", one, "ms"),
-        median_of(f"{cores} threads", "time", many, "ms"),
-        median_of(f"{cores} threads", "speed-up", (a / b for a, b in zip(one, many, strict=True)), "x"),
-        median_of("outside the kernel", "time", outside, "ms"),
-        median_of(f"{CORES} threads, by Amdahl's law", "speed-up", (1 / (s + (1 - s) / CORES) for s in shares), "x"),
-    ]
+    kinds: dict[str, tuple[Sampler, tuple[int, int]]] = {
+        "soft": (gumbel_softmax, SHAPE),
+        "index": (gumbel_max, SHAPE),
+        "soft, 32 MiB of new memory at each call": (gumbel_softmax, LARGE),
+    }
+    cells, found = [], {}
+    for name, kind in kinds.items():
+        one, many = times(1, *kind), times(cores, *kind)
+        found[name] = one, many
+        cells.append(median_of(f"{name}, 1 thread", "time", one, "ms"))
+        cells.append(median_of(f"{name}, {cores} threads", "time", many, "ms"))
+        cells.append(median_of(f"{name}, {cores} threads", "speed-up", _ratios(one, many), "x"))
+    one, many = found["soft"]
+    outside = times(1, gumbel_softmax, (1, 1), 1000)
+    law = [1 / (s + (1 - s) / CORES) for s in _ratios(outside, one)]
+    cells.append(median_of("soft, outside the kernel", "time", outside, "ms"))
+    cells.append(median_of(f"soft, {CORES} threads if nothing else is serial", "speed-up", law, "x"))
     neighbors = {
         "a neighbor that draws samples, 1 thread each": (1, ("samples", 1, "PASSIVE")),
         f"a neighbor that draws samples, {cores} threads each": (cores, ("samples", cores, "PASSIVE")),
@@ -88,12 +101,15 @@ def measure() -> list[Measurement]:
     }
     for case, (threads, other) in neighbors.items():
         with neighbor(*other):
-            beside = times(threads)
-        alone = one if threads == 1 else many
-        cells.append(median_of(case, "time", beside, "ms"))
-        cells.append(median_of(case, "speed-up", (a / b for a, b in zip(alone, beside, strict=True)), "x"))
+            beside = times(threads, gumbel_softmax, SHAPE)
+        cells.append(median_of(f"soft, {case}", "time", beside, "ms"))
+        cells.append(median_of(f"soft, {case}", "speed-up", _ratios(one if threads == 1 else many, beside), "x"))
     torch.set_num_threads(cores)
     return cells
+
+
+def _ratios(first: list[float], second: list[float]) -> list[float]:
+    return [a / b for a, b in zip(first, second, strict=True)]
 
 
 def main() -> None:
@@ -102,7 +118,7 @@ def main() -> None:
     cells = measure()
     path = write(
         "sampler-scaling",
-        title=f"A soft sample of {ROWS} x {CLASSES}: threads, and neighbors on the same cores",
+        title="Samples of 256 x 32000 (8192 x 1024 where memory is new): threads, and neighbors on the same cores",
         measurements=cells,
         spread="half the interquartile range",
         command="python -m benchmarks.sampler_scaling",
