@@ -29,7 +29,7 @@ from drawgrad.studies.records import Measurement, median_of, write
 
 __all__ = ["main"]
 
-SHAPE, LARGE, CALLS = (256, 32000), (8192, 1024), 3
+SHAPE, LARGE, CALLS = (256, 32000), (8192, 1024), 9
 CORES = 64
 
 NEIGHBOR = """
