@@ -29,7 +29,7 @@ class TestCode:
         assert failures(README) == 0
 
     def test_of_pages_too(self) -> None:
-        assert _failures((ROOT / "docs" / "continuous.md").read_text()) == 0
+        assert failures((ROOT / "docs" / "continuous.md").read_text()) == 0
 
     @pytest.mark.parametrize("code", [">>> 1 + 1\n3\n", ">>> unknown\n"])
     def test_what_is_wrong_is_noticed(self, code: str) -> None:

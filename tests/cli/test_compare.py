@@ -167,7 +167,7 @@ LONG = "x" * 300
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
-        ("circle", 2, "invalid value for '[STUDY]...': 'circle' is not one of 'polynomial', 'coin', 'dial', 'linear'"),
+        ("circle", 2, f"invalid value for '[STUDY]...': 'circle' is not one of {', '.join(map(repr, EXHIBITS))}; see"),
         ("--runs 1", 2, "--runs 1 is not in the range x>=2; see drawgrad compare --help"),
         ("--sed 1", 2, "there is no option --sed; did you mean --seed?"),
         ("--out=", 2, "--out is empty, but must be the name of a folder; see"),
