@@ -2,7 +2,7 @@
 
 torch's own formulas for the discrete distributions would serve, but they go by probabilities: a class that one side
 rules out makes the gradient of its whole row NaN, and a probability that rounds to zero makes the divergence infinite.
-The relaxed distributions have no divergence in closed form.
+Those of the relaxed distributions are others, see :mod:`drawgrad.distributions.kl_relaxed`.
 """
 
 from __future__ import annotations
