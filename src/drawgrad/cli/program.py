@@ -12,6 +12,7 @@ import click
 from drawgrad.cli.compare import compare
 from drawgrad.cli.exhibit import exhibit
 from drawgrad.cli.process import when_interrupted
+from drawgrad.cli.reproduce import reproduce
 from drawgrad.cli.solve import solve
 from drawgrad.cli.train import train
 from drawgrad.cli.wording import UserError, of_memory, of_system, one_line
@@ -27,6 +28,7 @@ def program() -> None:
 
 program.add_command(compare)
 program.add_command(exhibit)
+program.add_command(reproduce)
 program.add_command(solve)
 program.add_command(train)
 

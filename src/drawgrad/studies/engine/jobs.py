@@ -133,9 +133,9 @@ def perform(job: Job, root: Path, listener: Callable[[str], None]) -> Outcome:
     begin = time.perf_counter()
     with _one_thread():
         result = job.recipe.run(job.seed, folder, listener)
-        seconds = time.perf_counter() - begin
+        seconds = round(time.perf_counter() - begin, 2)
         origin = vars(provenance())
-    left = {"key": job.key, "seconds": round(seconds, 2), "provenance": origin, "result": result}
+    left = {"key": job.key, "seconds": seconds, "provenance": origin, "result": result}
     write_atomically(folder / "result.json", json.dumps(left, allow_nan=False) + "\n")
     return Outcome(job, folder, seconds, json.loads(json.dumps(result)), origin=origin)
 

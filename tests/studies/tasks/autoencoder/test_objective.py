@@ -74,7 +74,7 @@ def test_temperatures_reach_the_lowest_after_three_quarters_of_the_run():
 
 
 def test_the_weight_of_the_kl_is_one_without_a_warmup():
-    assert [kl_weight_schedule(configure().gradient)(step) for step in (0, 1000)] == [1.0, 1.0]
+    assert [kl_weight_schedule(configure().objective)(step) for step in (0, 1000)] == [1.0, 1.0]
 
 
 def test_grey_images_are_drawn_anew_and_binary_ones_are_not():

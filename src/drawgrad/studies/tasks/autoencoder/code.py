@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.functional import bernoulli_kl, categorical_kl
-from drawgrad.studies.tasks.autoencoder.config import ModelSettings
+from drawgrad.studies.tasks.autoencoder.config import CodeSettings
 
 __all__ = ["BernoulliCode", "CategoricalCode", "Code", "GaussianCode", "code_of"]
 
@@ -126,8 +126,8 @@ class GaussianCode(Code[Normal]):
         return kl_divergence(q, p)
 
 
-def code_of(model: ModelSettings) -> Code[Any]:
-    """The code that the settings of a model describe."""
+def code_of(model: CodeSettings) -> Code[Any]:
+    """The code that settings describe."""
     match model.latent:
         case "categorical":
             return CategoricalCode(model.variables, model.categories)

@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from drawgrad.studies.runs.settings import Among, Between, SettingError, SettingsChecked, assemble, setting
 
-__all__ = ["AutoencoderConfig", "configure", "refuse_idle"]
+__all__ = [
+    "AutoencoderConfig",
+    "CodeSettings",
+    "DataSettings",
+    "GradientSettings",
+    "LatentSettings",
+    "MachineSettings",
+    "MeasurementSettings",
+    "ModelSettings",
+    "ObjectiveSettings",
+    "OptimizationSettings",
+    "configure",
+    "refuse_idle",
+]
 
 # At a higher temperature the decoder of these small images learns to read the shades of relaxed samples, which hard
 # ones do not have.
@@ -48,12 +61,18 @@ class DataSettings(SettingsChecked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSettings(SettingsChecked):
-    """What is trained."""
+class CodeSettings(SettingsChecked):
+    """What the latent variables are."""
 
     latent: str = setting("what the code of an image is made of", Among(tuple(USUAL["latent"])), default="categorical")
     variables: int = setting(f"latent variables  {_usual('variables')}", Between(1, WIDTH, example=20))
     categories: int = setting("classes of a categorical variable", Between(2, WIDTH, example=10), default=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings(CodeSettings):
+    """What is trained."""
+
     hidden: int = setting(
         "units of the hidden layer on either side; 0 for none", Between(0, WIDTH, example=200), default=200
     )
@@ -72,7 +91,7 @@ class ModelSettings(SettingsChecked):
 
 @dataclass(frozen=True, kw_only=True)
 class GradientSettings(SettingsChecked):
-    """How the gradient for the code is estimated, and what is minimized."""
+    """How the gradient for the latent variables is estimated."""
 
     hard: bool = setting("straight-through: hard samples forward, relaxed ones backward", default=False)
     estimator: str | None = setting(
@@ -98,13 +117,6 @@ class GradientSettings(SettingsChecked):
         default=None,
     )
     tau_every: int = setting("steps between changes of the temperature", Between(1, LENGTH, example=100), default=100)
-    kl_warmup: int = setting(
-        f"steps over which the weight of the KL grows from 0 to 1  {_usual('kl_warmup')}",
-        Between(0, LENGTH, example=0),
-    )
-    free_bits: float = setting(
-        "nats of KL a latent variable may spend for free", Between(0.0, 1e6, example=0.0), default=0.0
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,6 +125,19 @@ class GradientSettings(SettingsChecked):
                 f"must not be above tau, but it is {self.tau_min} and tau is {self.tau}; lower it or raise tau",
                 "tau_min",
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveSettings(SettingsChecked):
+    """What is minimized."""
+
+    kl_warmup: int = setting(
+        f"steps over which the weight of the KL grows from 0 to 1  {_usual('kl_warmup')}",
+        Between(0, LENGTH, example=0),
+    )
+    free_bits: float = setting(
+        "nats of KL a latent variable may spend for free", Between(0.0, 1e6, example=0.0), default=0.0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +177,22 @@ class MachineSettings(SettingsChecked):
     )
 
 
+class LatentSettings(Protocol):
+    """What the settings of every training with latent variables hold."""
+
+    @property
+    def model(self) -> CodeSettings:
+        """Of the variables, at least."""
+
+    @property
+    def gradient(self) -> GradientSettings:
+        """Of the estimator."""
+
+    @property
+    def optimization(self) -> OptimizationSettings:
+        """Of the optimizer, and the seed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderConfig:
     """What defines a training run: two runs with equal settings on one machine end with the same weights."""
@@ -159,6 +200,7 @@ class AutoencoderConfig:
     data: DataSettings
     model: ModelSettings
     gradient: GradientSettings
+    objective: ObjectiveSettings
     optimization: OptimizationSettings
     measurement: MeasurementSettings
     machine: MachineSettings

@@ -20,6 +20,7 @@ from drawgrad.variables import variables_of
 __all__ = [
     "Bound",
     "CodeUsage",
+    "bound_of",
     "code_usage",
     "draw_codes",
     "log_likelihood",
@@ -121,11 +122,28 @@ def multi_sample_bound(
     References:
         Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", ICLR 2016.
     """
+    return bound_of(lambda block, count: log_weights(model, block, count, generator), x, samples, listener)
+
+
+def bound_of(
+    log_weights: Callable[[Float[Tensor, "images pixels"], int], Float[Tensor, "samples images"]],
+    x: Float[Tensor, "images pixels"],
+    samples: int,
+    listener: Callable[[int], None] = lambda images: None,
+) -> Bound:
+    """The bound that weights yield whose mean over the samples is an unbiased estimate of a likelihood.
+
+    Args:
+        log_weights: Of some of the images, and of so many samples of each, independent in every call.
+        x: Binary images.
+        samples: Samples an image.
+        listener: Told the number of images that are done.
+    """
     rows = ROWS.get(x.device.type, ROWS_ELSEWHERE)
     bounds, singles, done = [], [], 0
     for block in x.split(max(1, rows // samples)):
         counts = [min(rows, samples - begin) for begin in range(0, samples, rows)]
-        weights = torch.cat([log_weights(model, block, count, generator) for count in counts]).double()
+        weights = torch.cat([log_weights(block, count) for count in counts]).double()
         bounds.append(weights.logsumexp(0) - math.log(samples))
         singles.append(weights.mean(0))
         done += len(block)

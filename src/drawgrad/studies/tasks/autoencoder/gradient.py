@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from contextlib import nullcontext
 from typing import Any
 
@@ -23,7 +24,7 @@ from drawgrad.estimators import (
 )
 from drawgrad.studies.runs.settings import SettingError, unknown_word
 from drawgrad.studies.tasks.autoencoder.code import code_of
-from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig
+from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, LatentSettings
 from drawgrad.studies.tasks.autoencoder.model import VAE
 from drawgrad.variables import variables_of
 
@@ -33,6 +34,7 @@ __all__ = [
     "fitting",
     "idle_settings",
     "make_estimator",
+    "read_estimator",
 ]
 
 HIDDEN = 100
@@ -40,7 +42,7 @@ HIDDEN = 100
 TEMPERATURES = ("tau", "tau_min", "tau_rate", "tau_every")
 
 
-def estimator_name(config: AutoencoderConfig) -> str:
+def estimator_name(config: LatentSettings) -> str:
     """The name of the estimator that the settings ask for, or imply where they name none."""
     if config.gradient.estimator is not None:
         return config.gradient.estimator
@@ -49,7 +51,7 @@ def estimator_name(config: AutoencoderConfig) -> str:
     return "STGumbelSoftmax" if config.gradient.hard else "GumbelSoftmax"
 
 
-def fitting(config: AutoencoderConfig) -> list[str]:
+def fitting(config: LatentSettings) -> list[str]:
     """The names of the estimators that can train the code of these settings."""
     return [name for name in sorted(ESTIMATORS) if _obstacle(ESTIMATORS[name](), config) is None]
 
@@ -85,17 +87,17 @@ def idle_settings(config: AutoencoderConfig) -> dict[str, str]:
     return idle
 
 
-def make_estimator(config: AutoencoderConfig, pixels: int = 1) -> Estimator:
+def make_estimator(config: LatentSettings, inputs: int = 1) -> Estimator:
     """The estimator of the settings, untrained, at the temperature of the start.
 
     Args:
         config: The settings.
-        pixels: Of an image, which the network of NVIL sees.
+        inputs: How many numbers the network of NVIL sees.
 
     Raises:
         SettingError: If there is none of this name, or if it does not fit.
     """
-    name, seed = estimator_name(config), config.optimization.seed
+    (name, given), seed = read_estimator(estimator_name(config)), config.optimization.seed
     if name not in ESTIMATORS:
         cure = unknown_word(name, ESTIMATORS)
         if not cure.endswith("?"):
@@ -105,19 +107,45 @@ def make_estimator(config: AutoencoderConfig, pixels: int = 1) -> Estimator:
     obstacle = _obstacle(cls(), config)
     if obstacle is not None:
         raise SettingError(f"{name} {obstacle}; those that fit this run are {', '.join(fitting(config))}", "estimator")
-    options: dict[str, Any] = {} if config.gradient.samples is None else {"samples": config.gradient.samples}
+    options: dict[str, Any] = given if config.gradient.samples is None else given | {"samples": config.gradient.samples}
     # Networks start from the run's seed, and leave the global generator as it was.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         if cls is Reinforce:
-            options["baseline"] = _baseline(config.gradient.baseline, pixels)
+            options["baseline"] = _baseline(config.gradient.baseline, inputs)
         if cls is Relax:
             options |= {"features": code_of(config.model).features, "hidden": HIDDEN, "seed": seed}
         try:
             estimator = cls(**options)
         except (TypeError, ValueError) as error:
-            raise SettingError(f"does not fit {name}: {error}", "samples") from error
+            named = "estimator" if given else "samples"
+            raise SettingError(f"does not fit {name}: {error}", named) from error
     return estimator if estimator.temperature is None else estimator.at(config.gradient.tau)
+
+
+def read_estimator(text: str) -> tuple[str, dict[str, Any]]:
+    """The name of an estimator, and the options that it may have in brackets, as in Python.
+
+    Raises:
+        SettingError: If it is written in another way.
+
+    Example:
+        >>> read_estimator("GumbelRao(conditional_samples=100)")
+        ('GumbelRao', {'conditional_samples': 100})
+    """
+    if "(" not in text:
+        return text, {}
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args):
+            raise ValueError
+        return call.func.id, {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
+    except (SyntaxError, ValueError) as error:
+        raise SettingError(
+            f"must be a name, or a name with options such as GumbelRao(conditional_samples=100), but it is {text!r}; "
+            "correct it",
+            "estimator",
+        ) from error
 
 
 def expected_cost(
@@ -160,7 +188,7 @@ def expected_cost(
         return estimator(cost, q, generator=generator).mean(), shown[0]
 
 
-def _obstacle(estimator: Estimator, config: AutoencoderConfig) -> str | None:
+def _obstacle(estimator: Estimator, config: LatentSettings) -> str | None:
     """Why an estimator does not fit, or None."""
     model, code = config.model, code_of(config.model)
     q: Distribution = code.distribution(torch.zeros(1, code.parameters))
@@ -172,14 +200,14 @@ def _obstacle(estimator: Estimator, config: AutoencoderConfig) -> str | None:
     return None
 
 
-def _baseline(name: str | None, pixels: int) -> Baseline:
+def _baseline(name: str | None, inputs: int) -> Baseline:
     match name:
         case "none":
             return NoBaseline()
         case "moving-average" | None:
             return MovingAverage()
         case "nvil":
-            network = nn.Sequential(nn.Linear(pixels, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 1))
+            network = nn.Sequential(nn.Linear(inputs, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 1))
             return Nvil(network)
         case _:
             raise AssertionError(name)

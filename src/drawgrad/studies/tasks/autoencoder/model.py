@@ -14,7 +14,7 @@ from drawgrad._typing import Float, Tensor
 from drawgrad.estimators import Estimator
 from drawgrad.studies.tasks.autoencoder.code import Code
 
-__all__ = ["VAE"]
+__all__ = ["RAREST", "VAE", "glorot_linear"]
 
 RAREST = 1e-3
 """Base rates are clipped to this distance from 0 and 1, so that a pixel that is always black can still turn white."""
@@ -50,10 +50,10 @@ class VAE(nn.Module):
         pixels = len(base_rates)
         self.code = code
         outer, inner = hidden
-        encoder: list[nn.Module] = [_linear(pixels, outer, generator), nn.ReLU()] if outer else []
-        self.encoder = nn.Sequential(*encoder, _linear(outer or pixels, code.parameters, generator))
-        self.decoder_in = _linear(code.features, inner, generator) if inner else None
-        self.decoder_out = _linear(inner or code.features, pixels, generator)
+        encoder: list[nn.Module] = [glorot_linear(pixels, outer, generator), nn.ReLU()] if outer else []
+        self.encoder = nn.Sequential(*encoder, glorot_linear(outer or pixels, code.parameters, generator))
+        self.decoder_in = glorot_linear(code.features, inner, generator) if inner else None
+        self.decoder_out = glorot_linear(inner or code.features, pixels, generator)
         with torch.no_grad():
             self.decoder_out.bias.copy_(base_rates.clamp(RAREST, 1 - RAREST).logit())
         self.prior_parameters = nn.Parameter(torch.zeros(code.parameters), requires_grad=learned_prior)
@@ -87,7 +87,7 @@ class VAE(nn.Module):
         return F.binary_cross_entropy_with_logits(logits, x.expand_as(logits), reduction="none").sum(-1)
 
 
-def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+def glorot_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """A layer with Glorot-uniform weights and zero biases, drawn from `generator` alone."""
     layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
     bound = math.sqrt(6 / (inputs + outputs))

@@ -10,7 +10,7 @@ from drawgrad._typing import Float, Int, Tensor
 from drawgrad.diagnostics import Monitor
 from drawgrad.schedules import Schedule, constant, exponential, linear
 from drawgrad.studies.data.images import Images, binarize, fixed_binarization
-from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, GradientSettings
+from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, GradientSettings, ObjectiveSettings
 from drawgrad.studies.tasks.autoencoder.evaluation import draw_codes, log_likelihood
 from drawgrad.studies.tasks.autoencoder.gradient import expected_cost
 from drawgrad.studies.tasks.autoencoder.model import VAE
@@ -31,7 +31,7 @@ def temperature_schedule(settings: GradientSettings, steps: int) -> Schedule:
     return exponential(settings.tau, rate, floor=settings.tau_min, every=settings.tau_every)
 
 
-def kl_weight_schedule(settings: GradientSettings) -> Schedule:
+def kl_weight_schedule(settings: ObjectiveSettings) -> Schedule:
     """The weight of the KL over the steps."""
     return linear(0.0, 1.0, settings.kl_warmup) if settings.kl_warmup else constant(1.0)
 
@@ -51,8 +51,8 @@ class VAETask:
         self.model = model
         self.examples = len(images.train)
         self.tau = temperature_schedule(config.gradient, steps)
-        self.kl_weight = kl_weight_schedule(config.gradient)
-        self.free_bits = config.gradient.free_bits
+        self.kl_weight = kl_weight_schedule(config.objective)
+        self.free_bits = config.objective.free_bits
         self.has_temperature = model.estimator.temperature is not None
         self.monitor = Monitor(every=LOOK_EVERY)
         self._levels = images.levels

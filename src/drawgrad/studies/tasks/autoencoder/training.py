@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from drawgrad._typing import Float, Tensor
 from drawgrad.schedules import Schedule, constant, join
@@ -33,6 +34,7 @@ __all__ = [
     "build_model",
     "check_memory",
     "lr_schedule",
+    "make_optimizer",
     "measure",
     "read_results",
     "select_device",
@@ -202,7 +204,7 @@ def train_vae(
     plan = Plan(config.optimization.epochs, config.data.batch_size, seed, config.measurement.checkpoint_every)
     progress = fit(
         VAETask(model, images, config, plan.steps(len(images.train))),
-        _optimizer(config, model),
+        make_optimizer(config.optimization, model),
         plan,
         torch.Generator(device).manual_seed(seed),
         folder.saved(config),
@@ -223,8 +225,8 @@ def lr_schedule(settings: OptimizationSettings, steps: int) -> Schedule:
     return join([constant(settings.lr), constant(settings.lr * settings.lr_end)], [steps - last])
 
 
-def _optimizer(config: AutoencoderConfig, model: VAE) -> torch.optim.Optimizer:
-    settings = config.optimization
+def make_optimizer(settings: OptimizationSettings, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of a model's parameters, as far as they are learned."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     match settings.optimizer:
         case "adam":

@@ -1,0 +1,173 @@
+"""`drawgrad reproduce`: a published table, trained anew with several seeds, beside the printed figures."""
+
+from __future__ import annotations
+
+import fnmatch
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from drawgrad.cli.process import when_interrupted
+from drawgrad.cli.studies import Folder
+from drawgrad.cli.wording import UserError
+from drawgrad.studies.papers import TABLES
+
+if TYPE_CHECKING:
+    from drawgrad.studies.engine import Job, Outcome
+    from drawgrad.studies.reproduction import Cell, Findings, Reproduction, Table
+
+__all__ = ["reproduce"]
+
+
+def _list_tables(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        for table in TABLES.values():
+            click.echo(f"{table.name:24}{table.text}")
+        ctx.exit()
+
+
+@click.command()
+@click.argument("name", metavar="TABLE", type=click.Choice(tuple(TABLES)))
+@click.option("--list", is_flag=True, expose_value=False, is_eager=True, callback=_list_tables, help="list the tables")
+@click.option(
+    "--cells",
+    multiple=True,
+    metavar="PATTERN",
+    help="only cells whose name, ROW/COLUMN, is so, with * for anything: 'sbn-*/gumbel-softmax'; may be repeated",
+)
+@click.option("--show-cells", is_flag=True, help="show the names of the cells and what differs from the paper")
+@click.option("--protocol", metavar="NAME", help="how cells are trained  [default: quick]")
+@click.option("--seeds", type=click.IntRange(1, 1000), default=3, show_default=True, metavar="N", help="runs of a cell")
+@click.option(
+    "--steps", type=click.IntRange(1), metavar="N", help="of a run, in place of the protocol's, to whole epochs"
+)
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, metavar="N", help="runs at the same time")
+@click.option("--device", metavar="NAME", default="cpu", show_default=True, help="torch device of the runs")
+@click.option(
+    "--data-dir",
+    type=Folder(),
+    metavar="DIR",
+    envvar="DRAWGRAD_DATA_DIR",
+    show_envvar=True,
+    help="folder with the data files, instead of a download into a cache",
+)
+@click.option(
+    "--out",
+    type=Folder(),
+    metavar="DIR",
+    help="folder of the runs  [default: runs/TABLE-PROTOCOL]",
+)
+@click.option(
+    "--record",
+    type=Folder(),
+    metavar="DIR",
+    help="write the table and its runs, with commit, versions and device, into this folder of records",
+)
+def reproduce(
+    *,
+    name: str,
+    cells: tuple[str, ...],
+    show_cells: bool,
+    protocol: str | None,
+    seeds: int,
+    steps: int | None,
+    jobs: int,
+    device: str,
+    data_dir: Path | None,
+    out: Path | None,
+    record: Path | None,
+) -> None:
+    """Train the cells of a published table with several seeds, and print them beside its figures.
+
+    For each cell the learning rate is chosen on the validation images, then as many runs as there are seeds are
+    measured on the test images. What is finished is never done again: the same command shows it, and goes on where it
+    was stopped, however that was.
+    """
+    table = TABLES[name].load()
+    chosen = _chosen(table, cells)
+    if show_cells:
+        _show_cells(chosen)
+        return
+    protocol = protocol or next(iter(table.protocols))
+    if protocol not in table.protocols:
+        raise UserError("reproduce", f"--protocol must be one of {', '.join(table.protocols)}, but it is {protocol!r}")
+    root = Path("runs") / f"{name}-{protocol}" if out is None else out
+    from drawgrad.studies.engine import JobFolderError
+    from drawgrad.studies.reproduction import Reproduction
+    from drawgrad.studies.runs.settings import SettingError
+    from drawgrad.studies.tasks.autoencoder.training import select_device
+
+    settings = {} if device == "cpu" else {"device": device}
+    study = Reproduction(table, table.protocols[protocol], chosen, seeds, settings, steps, data_dir)
+    again = f"go on with the same command; what was finished is in {shlex.quote(str(root))}"
+    with when_interrupted("reproduce", lambda: f"interrupted; {again}"):
+        try:
+            select_device(device)
+            findings = _do(study, root, jobs)
+        except SettingError as error:
+            raise UserError("reproduce", f"--{error.setting} {error.message}") from error
+        except JobFolderError as error:
+            raise UserError("reproduce", f"{error}; choose another folder with --out") from error
+    _say(findings, root)
+    if record is not None:
+        print(f"Record: {findings.record(record, shlex.join(['drawgrad', *sys.argv[1:]]))}")
+    if findings.failures():
+        raise UserError("reproduce", f"{len(findings.failures())} of {study.count()} runs failed, see above", code=1)
+
+
+def _chosen(table: Table, patterns: Sequence[str]) -> tuple[Cell, ...]:
+    known = {cell.name: cell for cell in table.cells}
+    for pattern in patterns:
+        if not fnmatch.filter(known, pattern):
+            from drawgrad.studies.runs.settings import unknown_word
+
+            raise UserError(
+                "reproduce",
+                f"--cells {pattern} is no cell of {table.name}; {unknown_word(pattern, known)} "
+                f"(--show-cells lists them)",
+            )
+    names = {name for pattern in patterns or ("*",) for name in fnmatch.filter(known, pattern)}
+    return tuple(cell for name, cell in known.items() if name in names)
+
+
+def _show_cells(cells: Sequence[Cell]) -> None:
+    for cell in cells:
+        printed = "" if cell.printed is None else f"{cell.printed:.1f}"
+        click.echo(f"{cell.name:50} {printed:>6}  {'; '.join(cell.deviations)}".rstrip())
+
+
+def _do(study: Reproduction, root: Path, workers: int) -> Findings:
+    from rich.console import Console
+
+    from drawgrad.cli.jobs import JobsDisplay
+    from drawgrad.studies.engine import run
+
+    with JobsDisplay(Console(), study.count()) as display:
+
+        def engine(jobs: Sequence[Job]) -> Iterator[Outcome]:
+            # One worker is a process too, so that a run that takes the memory of the machine takes no other with it.
+            return run(jobs, root, workers=workers, listener=display.told)
+
+        return study.do(engine, display.ended)
+
+
+def _say(findings: Findings, root: Path) -> None:
+    page = findings.page()
+    picture = page.save(root)
+    lines = [page.title, "", page.text(), "", *findings.table.text(), f"Protocol: {findings.how}."]
+    claims = findings.claims()
+    if claims:
+        lines += [
+            "",
+            "Claims of the paper, by paired t-tests over seeds, p corrected for their number (Holm)",
+            "",
+            claims,
+        ]
+    for failure in findings.failures():
+        lines.append(f"failed: {failure.row}, {failure.column}, seed {failure.seed}: {failure.failure}")
+    lines += ["", f"{len(findings.results)} runs of {findings.seconds() / 60:.0f} minutes in all. Figure: {picture}"]
+    click.echo("\n".join(lines))

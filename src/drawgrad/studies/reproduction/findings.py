@@ -1,0 +1,294 @@
+"""What a reproduction found: means and standard errors over seeds, beside the printed figures, and tests of claims."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drawgrad._tables import text_table, with_spread
+from drawgrad.studies.drawing import COLORS, INK, plain_axes
+from drawgrad.studies.engine import Outcome
+from drawgrad.studies.exhibits.page import Page
+from drawgrad.studies.files import write_atomically
+from drawgrad.studies.records import Measurement, Provenance, together, write
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.figure import Figure
+
+    from drawgrad.studies.reproduction.table import Cell, Claim, Table
+
+__all__ = ["LEVEL", "Findings", "RunResult", "Verdict", "holm"]
+
+LEVEL = 0.05
+"""Probability that any claim is called true or false by chance."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run of a cell.
+
+    Args:
+        row: Of the cell.
+        column: Of the cell.
+        seed: Of the run.
+        lr: Its learning rate; None if none of the trials came to an end.
+        value: What was measured; None if the run failed.
+        error: Its standard error over the images.
+        seconds: What the run took.
+        failure: Why it failed.
+        key: Of the job.
+        origin: Where the result comes from.
+    """
+
+    row: str
+    column: str
+    seed: int
+    lr: float | None
+    value: float | None = None
+    error: float | None = None
+    seconds: float = 0.0
+    failure: str | None = None
+    key: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, row: str, column: str, lr: float, outcome: Outcome) -> RunResult:
+        """The result of a job."""
+        result: dict[str, Any] = outcome.result or {}
+        return cls(
+            row, column, outcome.job.seed, lr, result.get("value"), result.get("error"), outcome.seconds,
+            outcome.failure or result.get("diverged"), outcome.job.key, outcome.origin or {},
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the runs say of a claim.
+
+    Args:
+        claim: The claim.
+        printed: By how much the better one is better in the paper; None where it does not say.
+        gain: By how much it is better here, mean over the seeds that both have.
+        error: Standard error of the gain.
+        seeds: How many seeds both have.
+        p: Of the paired t-test of no difference, two-sided; None with fewer than two seeds.
+        corrected: p after Holm's correction for all claims of the table that could be tested.
+    """
+
+    claim: Claim
+    printed: float | None
+    gain: float
+    error: float | None
+    seeds: int
+    p: float | None
+    corrected: float | None
+
+    @property
+    def words(self) -> str:
+        """In a word or two, at a level of 5 % for all claims together."""
+        if self.corrected is None:
+            return "one seed"
+        if self.corrected >= LEVEL:
+            return "undecided"
+        return "holds" if self.gain > 0 else "the reverse"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The runs of a table and what they say.
+
+    Args:
+        table: The table.
+        how: How its cells were trained, in words.
+        cells: Those that were done.
+        results: Of the runs.
+    """
+
+    table: Table
+    how: str
+    cells: tuple[Cell, ...]
+    results: tuple[RunResult, ...]
+
+    def values(self, row: str, column: str) -> dict[int, float]:
+        """What the runs of a cell measured, by seed."""
+        return {
+            each.seed: each.value
+            for each in self.results
+            if (each.row, each.column) == (row, column) and each.value is not None
+        }
+
+    def failures(self) -> list[RunResult]:
+        """The runs that failed."""
+        return [each for each in self.results if each.failure is not None]
+
+    def seconds(self) -> float:
+        """What all runs took together, on one core each."""
+        return sum(each.seconds for each in self.results)
+
+    def header(self) -> tuple[str, ...]:
+        """Of :meth:`lines`."""
+        rows = dict.fromkeys(cell.row for cell in self.cells)
+        return ("", "evaluations", *(heading for row in rows for heading in (f"{row}, printed", "ours")))
+
+    def lines(self) -> list[list[str]]:
+        """The table, a line for each method: evaluations of the model a step and image, printed figures, and ours."""
+        rows = list(dict.fromkeys(cell.row for cell in self.cells))
+        found = []
+        for column in dict.fromkeys(cell.column for cell in self.cells):
+            of = {cell.row: cell for cell in self.cells if cell.column == column}
+            counts = sorted({cell.recipe.evaluations() for cell in of.values()})
+            line = [column, " or ".join(map(str, counts))]
+            for row in rows:
+                cell = of.get(row)
+                line.append("" if cell is None or cell.printed is None else f"{cell.printed:.1f}")
+                line.append("" if cell is None else self._ours(row, column))
+            found.append(line)
+        return found
+
+    def _ours(self, row: str, column: str) -> str:
+        values = list(self.values(row, column).values())
+        failed = sum((each.row, each.column) == (row, column) for each in self.failures())
+        text = f", {failed} failed" if failed else ""
+        if not values:
+            return text.removeprefix(", ")
+        if len(values) == 1:
+            return f"{values[0]:.1f} (1){text}"
+        return f"{with_spread(statistics.fmean(values), standard_error(values), places=2)} ({len(values)}){text}"
+
+    def verdicts(self) -> list[Verdict]:
+        """What the runs say of each claim of which both cells have runs."""
+        printed = {(cell.row, cell.column): cell.printed for cell in self.table.cells}
+        found = []
+        for claim in self.table.claims:
+            better, worse = self.values(claim.row, claim.better), self.values(claim.row, claim.worse)
+            gains = [worse[seed] - better[seed] for seed in sorted(better.keys() & worse.keys())]
+            if not gains:
+                continue
+            of_better, of_worse = printed[claim.row, claim.better], printed[claim.row, claim.worse]
+            difference = None if of_better is None or of_worse is None else of_worse - of_better
+            error = standard_error(gains) if len(gains) > 1 else None
+            found.append((claim, difference, statistics.fmean(gains), error, len(gains), _p_of_no_difference(gains)))
+        corrected = holm([p for *_, p in found])
+        return [Verdict(*fields, after) for fields, after in zip(found, corrected, strict=True)]
+
+    def claims(self) -> str:
+        """What the runs say of the claims, as a table; empty if there is nothing to say."""
+        rows = []
+        for each in self.verdicts():
+            gain = f"{each.gain:.2f}" if each.error is None else with_spread(each.gain, each.error, places=2)
+            printed = "" if each.printed is None else f"{each.printed:.1f}"
+            p = "" if each.corrected is None else f"{each.corrected:.2g}"
+            claim = f"{each.claim.row}: {each.claim.better} beats {each.claim.worse}"
+            rows.append((claim, printed, gain, str(each.seeds), p, each.words))
+        headings = ("claim", "printed gain", "our gain", "seeds", "p", "")
+        return text_table(headings, rows, align="<>>>><") if rows else ""
+
+    def page(self) -> Page:
+        """The table with a figure: printed figures as hollow markers, ours as full ones."""
+        rows = list(dict.fromkeys(cell.row for cell in self.cells))
+        return Page(
+            f"{self.table.title} ({self.table.unit})", self.header(), self.lines(),
+            " ".join([*self.table.text(), f"Protocol: {self.how}."]),
+            lambda figure: _draw(figure, self), _signs, (max(7.0, 1.6 + 2.6 * min(len(rows), 4)), 5.2),
+        )  # fmt: skip
+
+    def measurements(self) -> list[Measurement]:
+        """The table as a record has it."""
+        found = []
+        for cell in self.cells:
+            if cell.printed is not None:
+                found.append(Measurement(cell.column, f"{cell.row}, printed", cell.printed, 0.0, "", 1))
+            values = list(self.values(cell.row, cell.column).values())
+            if values:
+                spread = standard_error(values) if len(values) > 1 else 0.0
+                found.append(Measurement(cell.column, cell.row, statistics.fmean(values), spread, "", len(values)))
+        return found
+
+    def record(self, folder: Path, command: str) -> Path:
+        """Write the table as a record, and add those of its runs that are not there yet to `runs/<name>.jsonl`.
+
+        Args:
+            folder: Of the records.
+            command: The command line that repeats the study.
+
+        Returns:
+            Path of the record.
+        """
+        runs = folder / "runs" / f"{self.table.name}.jsonl"
+        runs.parent.mkdir(parents=True, exist_ok=True)
+        there = runs.read_text(encoding="utf-8") if runs.exists() else ""
+        known = {json.loads(line)["key"] for line in there.splitlines()}
+        new = [json.dumps(vars(each)) for each in self.results if each.value is not None and each.key not in known]
+        write_atomically(runs, there + "".join(line + "\n" for line in new))
+        return write(
+            self.table.name, f"{self.table.paper}: {self.table.unit}", self.measurements(),
+            spread="standard error over seeds", command=command, seconds=self.seconds(), folder=folder,
+            origin=together(Provenance(**each.origin) for each in self.results if each.value is not None),
+        )  # fmt: skip
+
+
+def standard_error(values: list[float]) -> float:
+    """Of the mean of two values or more."""
+    return statistics.stdev(values) / math.sqrt(len(values))
+
+
+def _p_of_no_difference(gains: list[float]) -> float | None:
+    """p of the two-sided t-test that the mean of paired differences is zero."""
+    if len(gains) < 2:
+        return None
+    from scipy.stats import ttest_1samp  # type: ignore[import-untyped]
+
+    if statistics.stdev(gains) == 0:
+        return 1.0 if gains[0] == 0 else 0.0
+    return float(ttest_1samp(gains, 0.0).pvalue)
+
+
+def holm(ps: list[float | None]) -> list[float | None]:
+    """Holm's correction of p-values for their number; None where there is none.
+
+    Example:
+        >>> holm([0.01, None, 0.04, 0.03])
+        [0.03, None, 0.06, 0.06]
+    """
+    known = sorted((p, place) for place, p in enumerate(ps) if p is not None)
+    corrected: list[float | None] = [None] * len(ps)
+    highest = 0.0
+    for rank, (p, place) in enumerate(known):
+        highest = max(highest, min(1.0, p * (len(known) - rank)))
+        corrected[place] = highest
+    return corrected
+
+
+def _signs() -> list[Artist]:
+    from matplotlib.lines import Line2D
+
+    return [
+        Line2D([], [], marker="o", ls="", mfc="white", mec=INK, label="printed"),
+        Line2D([], [], marker="o", ls="", color=COLORS[1], label="ours, mean and standard error over seeds"),
+    ]
+
+
+def _draw(figure: Figure, findings: Findings) -> None:
+    rows = list(dict.fromkeys(cell.row for cell in findings.cells))
+    columns = list(dict.fromkeys(cell.column for cell in findings.cells))
+    panels = figure.subplots(-(-len(rows) // 4), min(len(rows), 4), squeeze=False, sharey=True)
+    for axes in panels.flat[len(rows) :]:
+        axes.set_visible(False)
+    for axes, row in zip(panels.flat, rows, strict=False):
+        for place, column in enumerate(columns):
+            values = list(findings.values(row, column).values())
+            if values:
+                error = standard_error(values) if len(values) > 1 else 0.0
+                axes.errorbar(statistics.fmean(values), place, xerr=error, fmt="o", color=COLORS[1], ms=5)
+        for cell in findings.cells:
+            if cell.row == row and cell.printed is not None:
+                axes.plot(cell.printed, columns.index(cell.column), "o", mfc="none", mec=INK, ms=6)
+        axes.set_yticks(range(len(columns)), columns)
+        axes.set_ylim(len(columns) - 0.5, -0.5)
+        plain_axes(axes, row, findings.table.unit, "")

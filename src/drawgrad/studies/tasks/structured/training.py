@@ -1,0 +1,145 @@
+"""Training to predict the lower half of digits, and the likelihood of those of the test set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from drawgrad._typing import Float, Int, Tensor
+from drawgrad.estimators import Estimator, Rebar, Relax
+from drawgrad.studies.data import Images
+from drawgrad.studies.data.images import binarize, fixed_binarization
+from drawgrad.studies.runs.folder import RunFolder
+from drawgrad.studies.runs.loop import Plan, Progress, fit
+from drawgrad.studies.tasks.autoencoder.code import code_of
+from drawgrad.studies.tasks.autoencoder.evaluation import Bound, bound_of
+from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
+from drawgrad.studies.tasks.autoencoder.objective import VALID_SEED, temperature_schedule
+from drawgrad.studies.tasks.autoencoder.training import lr_schedule, make_optimizer, select_device
+from drawgrad.studies.tasks.structured.config import StructuredConfig
+from drawgrad.studies.tasks.structured.model import StochasticNetwork
+
+__all__ = ["StructuredTask", "build_network", "halves", "log_likelihood", "train_network"]
+
+
+def halves(x: Float[Tensor, "images pixels"]) -> tuple[Float[Tensor, "images half"], Float[Tensor, "images half"]]:
+    """The upper and the lower halves of images, whose pixels are in rows from above."""
+    upper, lower = x.chunk(2, -1)
+    return upper, lower
+
+
+def build_network(config: StructuredConfig, images: Images) -> StochasticNetwork:
+    """The untrained network that settings describe, on the CPU: the same for the same seed.
+
+    Raises:
+        SettingError: If the estimator does not fit.
+    """
+    code = code_of(config.model)
+    upper, lower = images.base_rates().chunk(2)
+    estimators = [make_estimator(config, code.features) for _ in range(config.model.layers)]
+    for each in estimators[:-1]:
+        if isinstance(each, Rebar | Relax):
+            # It would be learned from second derivatives of the cost, which the estimators within it do not have.
+            each.log_tau.requires_grad_(False)
+    return StochasticNetwork(code, upper, lower, estimators, torch.Generator().manual_seed(config.optimization.seed))
+
+
+class StructuredTask:
+    """Maximizes log p(lower half | upper half), or the bound of it that the estimators are of.
+
+    Args:
+        model: The network, on the device where it is trained.
+        images: Grey images are binarized anew at every step; those of the validation once and for all.
+        config: The settings.
+        steps: The length of the run, over which the temperature falls.
+    """
+
+    def __init__(self, model: StochasticNetwork, images: Images, config: StructuredConfig, steps: int) -> None:
+        device = model.mean.device
+        self.model = model
+        self.examples = len(images.train)
+        self.tau = temperature_schedule(config.gradient, steps)
+        self.has_temperature = model.estimators[0].temperature is not None
+        self._levels = images.levels
+        self._train = images.train.to(device)
+        self._valid = fixed_binarization(images.valid, images.levels, VALID_SEED).to(device)
+
+    def loss(
+        self, rows: Int[Tensor, "batch"], step: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """The expected cost of a batch."""
+
+        def at(estimator: Estimator) -> Estimator:
+            return estimator.at(self.tau(step)) if self.has_temperature else estimator
+
+        upper, lower = halves(binarize(self._train.index_select(0, rows), self._levels, generator))
+        loss = self.model.expected_cost(upper, lower, generator, at).mean()
+        return loss, {"cost": loss.detach()}
+
+    def settings(self, step: int) -> dict[str, float]:
+        """The temperature at a step, if there is one."""
+        return {"tau": self.tau(step)} if self.has_temperature else {}
+
+    def validate(self) -> dict[str, float]:
+        """The mean cost of one hard sample of each of the validation images."""
+        generator = torch.Generator(self._valid.device).manual_seed(VALID_SEED)
+        return {"cost": -log_likelihood(self.model, self._valid, 1, generator).nats}
+
+
+def log_likelihood(
+    model: StochasticNetwork,
+    x: Float[Tensor, "images pixels"],
+    samples: int,
+    generator: torch.Generator,
+    listener: Callable[[int], None] = lambda images: None,
+) -> Bound:
+    """log p(lower half | upper half) of binary images, bounded with exact samples: log 1/m sum_s p(y|z_s).
+
+    Args:
+        model: The network.
+        x: Binary images, on its device.
+        samples: m, samples an image.
+        generator: Source of the samples, on the same device.
+        listener: Told the number of images that are done.
+    """
+    return bound_of(lambda block, count: model.log_likelihoods(*halves(block), count, generator), x, samples, listener)
+
+
+def train_network(
+    config: StructuredConfig,
+    images: Images,
+    folder: RunFolder,
+    *,
+    listener: Callable[[Progress], None] = lambda progress: None,
+) -> StochasticNetwork:
+    """Train, or continue from the newest checkpoint in the folder.
+
+    Args:
+        config: The settings, as the folder has them.
+        images: The data that they name.
+        folder: Where the run lives.
+        listener: Told of every step.
+
+    Raises:
+        NotFinite: If the loss is infinite or NaN.
+        CheckpointError: If there are checkpoints, but none serves.
+        SettingError: If the device does not exist, or the estimator does not fit.
+        OSError: If the folder cannot be written.
+    """
+    device = select_device(config.machine.device)
+    model = build_network(config, images).to(device)
+    seed = config.optimization.seed
+    plan = Plan(config.optimization.epochs, config.data.batch_size, seed, config.measurement.checkpoint_every)
+    steps = plan.steps(len(images.train))
+    fit(
+        StructuredTask(model, images, config, steps),
+        make_optimizer(config.optimization, model),
+        plan,
+        torch.Generator(device).manual_seed(seed),
+        folder.saved(config),
+        folder.journal,
+        lr=lr_schedule(config.optimization, steps),
+        listener=listener,
+    )
+    return model

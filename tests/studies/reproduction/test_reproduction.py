@@ -1,0 +1,110 @@
+"""Doing a table: learning rates are chosen, seeds are run, and nothing is done twice."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+import pytest
+
+from drawgrad.studies.engine import run
+from drawgrad.studies.reproduction import Reproduction
+from drawgrad.studies.reproduction.reproduction import TRIAL_SEED
+from tests.studies.reproduction.small import TABLE
+
+
+def study(protocol: str = "quick", cells=TABLE.cells[:2], seeds: int = 2, **more) -> Reproduction:
+    return Reproduction(TABLE, TABLE.protocols[protocol], tuple(cells), seeds, **more)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    root = tmp_path_factory.mktemp("study")
+    ended = []
+    return root, study().do(functools.partial(run, root=root), ended.append), ended
+
+
+def test_every_cell_has_its_seeds_and_the_learning_rate_that_the_validation_chose(done):
+    root, findings, _ = done
+    assert [(each.column, each.seed) for each in findings.results] == [
+        ("relaxed", 0), ("relaxed", 1), ("ST", 0), ("ST", 1),
+    ]  # fmt: skip
+    for each in findings.results:
+        values = {
+            lr: json.loads((root / "sbn" / each.column.lower() / f"lr-{lr:g}" / "result.json").read_text())["result"]
+            for lr in (1e-2, 1e-3)
+        }
+        assert each.lr == min(values, key=lambda lr: values[lr]["value"])
+        assert each.failure is None
+        assert 0 < each.value < 64
+        assert each.error > 0
+
+
+def test_trials_are_short_and_see_the_validation_images_with_a_seed_of_their_own():
+    trials = study().trials()
+    assert [(job.name, job.seed) for job in trials] == [
+        (f"sbn/{column}/lr-{lr}", TRIAL_SEED) for column in ("relaxed", "st") for lr in ("0.01", "0.001")
+    ]
+    for job, (cell, lr) in trials.items():
+        config = job.recipe.config(job.seed)
+        assert (job.recipe.part, config.optimization.epochs, config.optimization.lr) == ("valid", 1, lr)
+        assert config.gradient.estimator == cell.recipe.settings["estimator"]
+    assert not study("one rate").trials()
+
+
+def test_runs_come_seed_by_seed_so_that_a_part_of_them_is_a_table():
+    first, second = TABLE.cells[:2]
+    jobs = study().runs({first: 0.01, second: 0.001})
+    assert [job.name for job in jobs] == ["sbn/relaxed/seed-0", "sbn/st/seed-0", "sbn/relaxed/seed-1", "sbn/st/seed-1"]
+    assert {job.recipe.part for job in jobs} == {"test"}
+    assert [job.recipe.config(0).optimization.lr for job in jobs] == [0.01, 0.001] * 2
+
+
+def test_a_second_time_nothing_is_done_and_the_findings_are_the_same(done):
+    root, findings, ended = done
+    assert len(ended) == study().count() == 8
+    again = []
+    assert study().do(functools.partial(run, root=root), again.append).results == findings.results
+    assert all(outcome.earlier for outcome in again)
+
+
+def test_what_lies_where_is_not_part_of_a_run(tmp_path):
+    there, elsewhere = (next(iter(study(data_dir=folder).trials())) for folder in (None, tmp_path))
+    assert there.key == elsewhere.key
+
+
+def test_steps_are_rounded_to_passes(tmp_path):
+    jobs = study(steps=40).runs({TABLE.cells[0]: 0.01})
+    assert next(iter(jobs)).recipe.config(0).optimization.epochs == round(40 * 100 / 1399)
+    trial = next(iter(study(steps=140).trials()))
+    assert trial.recipe.config(0).optimization.epochs == 2
+    assert next(iter(study(steps=1).trials())).recipe.config(0).optimization.epochs == 1
+
+
+def test_a_cell_whose_trainings_diverge_has_the_reason_and_the_others_go_on(tmp_path):
+    findings = study("divergent", TABLE.cells[:1]).do(functools.partial(run, root=tmp_path))
+    (failure,) = findings.failures()
+    assert (failure.value, failure.lr) == (None, None)
+    assert "lower the learning rate" in failure.failure
+    assert findings.lines()[0][-1] == "1 failed"
+
+
+def test_a_run_that_was_killed_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch):
+    (job,) = study("one rate", TABLE.cells[:1], 1).runs({TABLE.cells[0]: 0.01})
+    whole = job.recipe.run(0, tmp_path / "whole", lambda message: None)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(message: str) -> None:
+        if message.startswith("measuring"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        job.recipe.run(0, tmp_path / "killed", kill)
+    messages = []
+    again = job.recipe.run(0, tmp_path / "killed", messages.append)
+    assert {**again, "seconds": None} == {**whole, "seconds": None}
+    assert messages[0] == "training 100 %"
+    assert not list((tmp_path / "killed").rglob("*.pt"))
