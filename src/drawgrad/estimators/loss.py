@@ -8,6 +8,7 @@ import torch
 
 from drawgrad._typing import Tensor
 from drawgrad.estimators.registry import names
+from drawgrad.kernels.state import apply_of
 
 __all__ = [
     "excess",
@@ -79,7 +80,7 @@ def gradient_only(values: Tensor) -> Tensor:
         >>> zero.item(), torch.autograd.grad(zero, x)[0].item()
         (0.0, 6.0)
     """
-    return _GradientOnly.apply(values)
+    return _zeros_with_gradient(values)
 
 
 def first_order(values: Tensor, costs: Tensor) -> Tensor:
@@ -98,7 +99,7 @@ def first_order(values: Tensor, costs: Tensor) -> Tensor:
         >>> torch.autograd.grad(first_order(2 * x, x**2), x)[0]
         tensor(2.)
     """
-    return _FirstOrder.apply(values, costs)
+    return _zeros_of_first_order(values, costs)
 
 
 def scored(costs: Tensor, score: Tensor) -> Tensor:
@@ -122,7 +123,7 @@ def scored(costs: Tensor, score: Tensor) -> Tensor:
         Foerster, Farquhar, Al-Shedivat, Rocktäschel, Xing, Whiteson. DiCE: the infinitely differentiable Monte Carlo
         estimator. ICML 2018.
     """
-    return _Scored.apply(costs, score)
+    return _zeros_that_score(costs, score)
 
 
 def score_loss(costs: Tensor, signal: Tensor, score: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -250,6 +251,9 @@ class _Last(torch.autograd.Function):
             "the gradient of this estimator is a formula without second derivatives; use one that has them: "
             f"{', '.join(names(lambda cls: cls.twice_differentiable))}"
         )
+
+
+_zeros_with_gradient, _zeros_of_first_order, _zeros_that_score = map(apply_of, (_GradientOnly, _FirstOrder, _Scored))
 
 
 def _may_go_on() -> bool:

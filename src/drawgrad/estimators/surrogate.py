@@ -12,6 +12,7 @@ from drawgrad._typing import Int, Tensor
 from drawgrad.estimators.base import SampleEstimator, placed
 from drawgrad.estimators.cost import Cost
 from drawgrad.functional import draw_seed
+from drawgrad.kernels.state import apply_of
 from drawgrad.variables import Distributions, Place, Relaxable, Variable, variables_of
 
 __all__ = ["StraightThroughEstimator", "SurrogateEstimator"]
@@ -105,7 +106,7 @@ class StraightThroughEstimator(SurrogateEstimator):
 
     def attach(self, variable: Relaxable, index: Tensor, seed: Tensor) -> Tensor:
         """The sample z of a given index, with this estimator's gradient."""
-        return _HardSample.apply(variable.logits, index, seed, self, type(variable), variable.place)
+        return _hard_sample(variable.logits, index, seed, self, type(variable), variable.place)
 
 
 class _HardSample(torch.autograd.Function):
@@ -134,3 +135,6 @@ class _HardSample(torch.autograd.Function):
         grad = grads[0].to(variable.logits.dtype)
         found = ctx.estimator.pullback(variable, index, grad, seed)
         return found.to(logits.dtype), None, None, None, None, None
+
+
+_hard_sample = apply_of(_HardSample)

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = [
     "TorchDispatchMode",
+    "apply_of",
     "below_autograd",
     "carries_tangents",
     "eager_apply",
@@ -107,6 +108,30 @@ def carries_tangents() -> bool:
 def eager_apply(function: Any) -> Any:
     """``function.apply`` where torch.func is not at work: without a look for it, which takes half a small draw."""
     return super(torch.autograd.Function, function).apply
+
+
+def apply_of(function: Any) -> Any:
+    """``function.apply`` of one with ``setup_context``, of whose signature torch makes sure at every call.
+
+    That takes longer than a small draw, and only torch.func and compilers need it. Elsewhere the same rules are run in
+    the form without it.
+    """
+
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = function.forward(*inputs)
+        function.setup_context(ctx, inputs, output)
+        return output
+
+    rules = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
+    recorded = eager_apply(type(function.__name__, (torch.autograd.Function,), rules))
+
+    def apply(*inputs: Any) -> Any:
+        # Tangents are known to the form with setup_context alone.
+        if home_of(*inputs) is None or carries_tangents():
+            return function.apply(*inputs)
+        return recorded(*inputs)
+
+    return apply
 
 
 def below_autograd(operator: Any, keyset: Any, arguments: tuple[Any, ...]) -> Tensor:

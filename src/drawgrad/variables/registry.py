@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from torch.distributions import Distribution, Independent
@@ -79,7 +78,11 @@ def variables_of(q: Distributions) -> Variable:
         base, reinterpreted = base.base_dist, reinterpreted + base.reinterpreted_batch_ndims
     unknown = Opaque if type(base).log_prob is Distribution.log_prob else OpaqueScored
     kind = next((_KINDS[family] for family in type(base).__mro__ if family in _KINDS), unknown)
-    return replace(kind.of(base), reinterpreted=reinterpreted, q=q)
+    variable = kind.of(base)
+    # In place, because it is new: ``replace`` would make another one, which takes longer than all else here.
+    object.__setattr__(variable, "reinterpreted", reinterpreted)
+    object.__setattr__(variable, "q", q)
+    return variable
 
 
 def _joint(each: list[Variable], keys: tuple[Any, ...] | None, q: Any) -> Variable:
