@@ -45,7 +45,7 @@ __all__ = ["exhibit"]
 def exhibit(
     studies: tuple[str, ...], out: Path, seeds: int, steps: int | None, jobs: int, data_dir: Path | None
 ) -> None:
-    """Show structures at work, all studies or those that are named: subsets, permutations, beams.
+    """Show structures at work, all studies or those that are named: subsets, permutations, beams, constraints.
 
     Every study prints a table of means over seeds, and leaves it with a figure and a record in a folder of its own. All
     cases are done with one seed before the next begins, so that what is there after an interruption is a whole table of

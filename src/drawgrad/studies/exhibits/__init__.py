@@ -106,12 +106,40 @@ def _sensors(seeds: int, steps: int | None, data_dir: Path | None) -> Sweep:
     return Sensors(seeds, steps=steps or STEPS)
 
 
+def _sudoku(seeds: int, steps: int | None, data_dir: Path | None) -> Sweep:
+    from drawgrad.studies.exhibits.sudoku import Sudoku, recipe_of
+
+    return Sudoku(seeds, recipe_of(steps, data_dir))
+
+
+def _sudoku_teachers(seeds: int, steps: int | None, data_dir: Path | None) -> Sweep:
+    from drawgrad.studies.exhibits.sudoku import SudokuTeachers, recipe_of
+
+    return SudokuTeachers(seeds, recipe_of(steps, data_dir))
+
+
+def _sums(seeds: int, steps: int | None, data_dir: Path | None) -> Sweep:
+    from drawgrad.studies.exhibits.sums import Sums
+
+    return Sums(seeds, steps, data_dir)
+
+
+def _small_sums(seeds: int, steps: int | None, data_dir: Path | None) -> Sweep:
+    from drawgrad.studies.exhibits.sums import SmallSums
+
+    return SmallSums(seeds, steps, data_dir)
+
+
 STRUCTURES = {
     structure.name: structure
     for structure in (
         Structure("sorting", "permutations: a network learns to sort up to 120 numbers", _sorting),
         Structure("characters", "beams: the entropy of a text model from sequences without replacement", _characters),
         Structure("sensors", "subsets: the pixels from which an image is rebuilt best", _sensors),
+        Structure("sudoku", "constraints: handwritten Sudoku, learned from the values of blank cells", _sudoku),
+        Structure("sudoku-teachers", "the same by soft propagation, and with the solver in the loop", _sudoku_teachers),
+        Structure("sums", "constraints: digits learned from sums of two numbers", _sums),
+        Structure("small-sums", "the same from 5000 sums of digits, exactly and by samples", _small_sums),
     )
 }
 """By name."""
