@@ -9,7 +9,19 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Normal, OneHotCategorical
 
-from drawgrad.estimators import ESTIMATORS, Estimator, IndeCateR, LeaveOneOut, Nvil, Pathwise, Reinforce
+from drawgrad.estimators import (
+    ESTIMATORS,
+    Estimator,
+    IndeCateR,
+    LeaveOneOut,
+    Nvil,
+    Pathwise,
+    Reinforce,
+    ReinMax,
+    SlopeAnnealedStraightThrough,
+    StraightThrough,
+    StraightThroughEstimator,
+)
 from tests.estimators.cases import CASES
 from tests.estimators.networks import MeanFeature
 from tests.statistics import assert_mean, with_enough_draws
@@ -69,6 +81,12 @@ def has_them(estimator: Estimator) -> bool:
     return estimator.twice_differentiable and not isinstance(getattr(estimator, "baseline", None), Nvil)
 
 
+def refuses(estimator: Estimator) -> bool:
+    if isinstance(estimator, StraightThroughEstimator):
+        return estimator.holds_sample
+    return estimator.unbiased and not estimator.twice_differentiable
+
+
 @pytest.mark.parametrize(("make", "binary"), fitting(has_them))
 def test_have_the_exact_mean(make: Callable[[], Estimator], binary: bool) -> None:
     expected = exact(binary)
@@ -103,9 +121,7 @@ def test_of_a_baseline_that_learns_without_a_scale_have_the_exact_mean() -> None
     assert_mean(found, expected, resolution=0.3 * expected.abs().max().item())
 
 
-@pytest.mark.parametrize(
-    ("make", "binary"), fitting(lambda estimator: estimator.unbiased and not estimator.twice_differentiable)
-)
+@pytest.mark.parametrize(("make", "binary"), fitting(refuses))
 @pytest.mark.parametrize("leaf", [0, 1])
 def test_of_a_formula_are_refused(make: Callable[[], Estimator], binary: bool, leaf: int) -> None:
     base = COINS if binary else ONE_HOT
@@ -145,3 +161,32 @@ def test_of_continuous_samples_are_right() -> None:
 def test_every_estimator_declares_whether_it_has_them() -> None:
     have = {name for name, cls in ESTIMATORS.items() if cls.twice_differentiable}
     assert have == {"Exact", "LeaveOneOut", "Pathwise", "RaoBlackwellScore", "Reinforce", "UnorderedSet"}
+
+
+class TestOfASurrogate:
+    """Where they are not refused, they are right for those costs for which the gradient is."""
+
+    @staticmethod
+    def second(estimator: Estimator, draws: int) -> Tensor:
+        logits = ONE_HOT.expand(draws, 2, 3).clone().requires_grad_()
+        loss = estimator(lambda z: (z * WEIGHTS).sum((-1, -2)), OneHotCategorical(logits=logits), seed=1)
+        (first,) = torch.autograd.grad(loss.sum(), logits, create_graph=True)
+        return torch.autograd.grad((first * DIRECTION).sum(), logits)[0]
+
+    @pytest.mark.parametrize("make", [StraightThrough, SlopeAnnealedStraightThrough])
+    def test_of_a_linear_cost_are_exact(self, make: Callable[[], Estimator]) -> None:
+        logits = ONE_HOT.clone().requires_grad_()
+        (first,) = torch.autograd.grad((logits.softmax(-1) * WEIGHTS).sum(), logits, create_graph=True)
+        (expected,) = torch.autograd.grad((first * DIRECTION).sum(), logits)
+        torch.testing.assert_close(self.second(make(), 2)[0], expected)
+
+    def test_of_a_formula_with_the_sample_would_be_half_of_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is refused: the gradient of ReinMax is exact for this cost, and its formula's derivative is not."""
+        monkeypatch.setattr(ReinMax, "holds_sample", False)
+        logits = ONE_HOT.clone().requires_grad_()
+        (first,) = torch.autograd.grad((logits.softmax(-1) * WEIGHTS).sum(), logits, create_graph=True)
+        (expected,) = torch.autograd.grad((first * DIRECTION).sum(), logits)
+        found = self.second(ReinMax(), 200_000)
+        assert_mean(found, expected / 2, resolution=0.2 * expected.abs().max().item())
+        with pytest.raises(AssertionError, match="the mean of entry"):
+            assert_mean(found, expected, resolution=0.2 * expected.abs().max().item())

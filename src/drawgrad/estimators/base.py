@@ -43,7 +43,8 @@ class Estimator(ABC):
         temperature: the name of the option that :meth:`at` sets, or None if there is none or if it is learned.
         twice_differentiable: whether further derivatives of the loss, for the parameters of ``q`` and what the cost
             closes over, estimate those of the expectation without bias. Where the first one is unbiased and this is
-            not declared, they are refused; those of a biased estimator are its formula's.
+            not declared, they are refused, as they are where a biased estimator's formula depends on the sample; those
+            of other biased estimators are their formula's.
         compiles: whether one compiled graph holds it, for a ``q`` whose variable this package knows.
     """
 

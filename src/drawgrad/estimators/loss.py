@@ -8,6 +8,7 @@ import torch
 
 from drawgrad._typing import Tensor
 from drawgrad.estimators.registry import names
+from drawgrad.functional import differentiable_once
 from drawgrad.kernels.state import apply_of
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "finite",
     "first_order",
     "gradient_only",
+    "no_second",
     "score_loss",
     "scored",
     "spread",
@@ -99,7 +101,15 @@ def first_order(values: Tensor, costs: Tensor) -> Tensor:
         >>> torch.autograd.grad(first_order(2 * x, x**2), x)[0]
         tensor(2.)
     """
-    return _zeros_of_first_order(values, costs)
+    return gradient_only(differentiable_once(values, no_second, costs))
+
+
+def no_second() -> str:
+    """The refusal to differentiate the gradient of an estimator whose second derivatives would be wrong."""
+    return (
+        "the gradient of this estimator is a formula without second derivatives; use one that has them: "
+        f"{', '.join(names(lambda cls: cls.twice_differentiable))}"
+    )
 
 
 def scored(costs: Tensor, score: Tensor) -> Tensor:
@@ -216,44 +226,7 @@ class _Scored(torch.autograd.Function):
         return grad * scored(torch.ones_like(costs), score), grad * (costs + scored(costs, score)).to(grad.dtype)
 
 
-class _FirstOrder(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(values: Tensor, costs: Tensor) -> Tensor:
-        return torch.zeros_like(values)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        return _Last.apply(grads[0], *ctx.saved_tensors) if _may_go_on() else grads[0], None
-
-
-class _Last(torch.autograd.Function):
-    """A gradient that has no derivative, neither for the parameters of q nor for what the costs depend on."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(grad: Tensor, values: Tensor, costs: Tensor) -> Tensor:
-        return grad.clone()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        raise RuntimeError(
-            "the gradient of this estimator is a formula without second derivatives; use one that has them: "
-            f"{', '.join(names(lambda cls: cls.twice_differentiable))}"
-        )
-
-
-_zeros_with_gradient, _zeros_of_first_order, _zeros_that_score = map(apply_of, (_GradientOnly, _FirstOrder, _Scored))
+_zeros_with_gradient, _zeros_that_score = map(apply_of, (_GradientOnly, _Scored))
 
 
 def _may_go_on() -> bool:

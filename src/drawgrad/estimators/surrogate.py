@@ -11,7 +11,8 @@ import torch
 from drawgrad._typing import Int, Tensor
 from drawgrad.estimators.base import SampleEstimator, placed
 from drawgrad.estimators.cost import Cost
-from drawgrad.functional import draw_seed
+from drawgrad.estimators.loss import no_second
+from drawgrad.functional import draw_seed, not_differentiable
 from drawgrad.kernels.state import apply_of
 from drawgrad.variables import Distributions, Place, Relaxable, Variable, variables_of
 
@@ -71,7 +72,14 @@ class SurrogateEstimator(SampleEstimator):
 
 @dataclass(frozen=True, kw_only=True)
 class StraightThroughEstimator(SurrogateEstimator):
-    """A hard sample of ``q`` with a gradient in closed form; backward keeps the logits, the sample's index and seed."""
+    """A hard sample of ``q`` with a gradient in closed form; backward keeps the logits, the sample's index and seed.
+
+    Attributes:
+        holds_sample: whether the closed form depends on the sample. Its derivative holds the sample fixed, and misses
+            how its probability moves: half of the Hessian, already for a linear cost. So it is refused.
+    """
+
+    holds_sample: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -134,6 +142,8 @@ class _HardSample(torch.autograd.Function):
         variable = ctx.kind(logits, place=ctx.place).computed()
         grad = grads[0].to(variable.logits.dtype)
         found = ctx.estimator.pullback(variable, index, grad, seed)
+        if ctx.estimator.holds_sample:
+            found = not_differentiable(found, no_second)
         return found.to(logits.dtype), None, None, None, None, None
 
 

@@ -17,7 +17,7 @@ from drawgrad.functional.ranking import gumbel_top_k, relaxed_top_k
 from drawgrad.functional.seeds import draw_seed, fold_seed
 from drawgrad.functional.solver_gradient import StepRule, perturb_and_map, sum_of_gamma_noise
 from drawgrad.functional.subset import log_esp, subset_marginals, subset_sample
-from drawgrad.functional.surrogate import straight_through
+from drawgrad.functional.surrogate import differentiable_once, not_differentiable, straight_through
 from drawgrad.functional.torch_draws import seeded
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "categorical_kl",
     "conditional_gumbel",
     "conditional_logistic",
+    "differentiable_once",
     "draw_seed",
     "fold_seed",
     "gumbel_given_largest",
@@ -46,6 +47,7 @@ __all__ = [
     "log_esp",
     "log_permanent",
     "logistic_noise",
+    "not_differentiable",
     "permutation_marginals",
     "permutation_sample",
     "perturb_and_map",

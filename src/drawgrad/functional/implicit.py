@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
 from drawgrad._checks import check_floating
 from drawgrad._typing import Float, Tensor
+from drawgrad.functional.surrogate import differentiable_once
 
 __all__ = ["implicit_sample"]
 
@@ -66,31 +66,11 @@ def implicit_sample(sample: Float[Tensor, "*shape"], cdf: Callable[[Tensor], Ten
         raise ValueError("cdf must depend on its argument, but no gradient leads there; make it differentiable in it")
     certain = density == 0
     move = (below.detach() - below) / torch.where(certain, 1.0, density)
-    return x + _Once.apply(torch.where(certain, 0.0, move).to(x.dtype))
+    return x + differentiable_once(torch.where(certain, 0.0, move).to(x.dtype), _no_second)
 
 
-class _Once(torch.autograd.Function):
-    """The identity, whose gradient can be taken, but not differentiated."""
-
-    @staticmethod
-    def forward(ctx: Any, move: Tensor) -> Tensor:
-        ctx.save_for_backward(move)
-        return move.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        # Only a backward pass that is recorded could be differentiated.
-        return _Last.apply(grads[0], *ctx.saved_tensors) if torch.is_grad_enabled() else grads[0]
-
-
-class _Last(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, grad: Tensor, move: Tensor) -> Tensor:
-        return grad.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        raise RuntimeError(
-            "the gradient of implicit_sample has no derivative of its own, for it holds the density at the sample "
-            "fixed; take the first derivative only, or sample through the inverse of the distribution function"
-        )
+def _no_second() -> str:
+    return (
+        "the gradient of implicit_sample has no derivative of its own, for it holds the density at the sample fixed; "
+        "take the first derivative only, or sample through the inverse of the distribution function"
+    )

@@ -120,6 +120,7 @@ class DecoupledSTGumbelSoftmax(StraightThroughEstimator):
     forward_tau: float | Tensor = 1.0
     backward_tau: float | Tensor = 1.0
     temperature: ClassVar[str | None] = "backward_tau"
+    holds_sample: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

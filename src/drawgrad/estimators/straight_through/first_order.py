@@ -43,6 +43,8 @@ class StraightThrough(StraightThroughEstimator):
         Bengio, Leonard, Courville. Estimating or propagating gradients through stochastic neurons. 2013.
     """
 
+    holds_sample: ClassVar[bool] = False
+
     def pullback(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
         return variable.jacobian(variable.probs(), grad)
 
@@ -74,6 +76,7 @@ class SlopeAnnealedStraightThrough(StraightThroughEstimator):
 
     tau: float | Tensor = 1.0
     temperature: ClassVar[str | None] = "tau"
+    holds_sample: ClassVar[bool] = False
 
     def pullback(self, variable: Relaxable, index: Tensor, grad: Tensor, seed: Tensor) -> Tensor:
         return variable.jacobian(variable.probs(self.tau), grad) / self.tau
