@@ -11,6 +11,7 @@ from torch.distributions import Bernoulli, Distribution, Normal, OneHotCategoric
 
 from drawgrad.estimators import (
     ESTIMATORS,
+    Cage,
     Estimator,
     IndeCateR,
     LeaveOneOut,
@@ -173,7 +174,15 @@ class TestOfASurrogate:
         (first,) = torch.autograd.grad(loss.sum(), logits, create_graph=True)
         return torch.autograd.grad((first * DIRECTION).sum(), logits)[0]
 
-    @pytest.mark.parametrize("make", [StraightThrough, SlopeAnnealedStraightThrough])
+    @pytest.mark.parametrize(
+        "make",
+        [
+            StraightThrough,
+            SlopeAnnealedStraightThrough,
+            lambda: Cage(coldest=1.0, warmest=1.0),
+            lambda: Cage(coldest=1.0, warmest=1.0, greedy=False),
+        ],
+    )
     def test_of_a_linear_cost_are_exact(self, make: Callable[[], Estimator]) -> None:
         logits = ONE_HOT.clone().requires_grad_()
         (first,) = torch.autograd.grad((logits.softmax(-1) * WEIGHTS).sum(), logits, create_graph=True)

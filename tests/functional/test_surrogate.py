@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from drawgrad.functional import straight_through
+from drawgrad.functional import differentiable_once, not_differentiable, straight_through
 
 
 def test_value_of_one_and_gradient_of_the_other() -> None:
@@ -35,3 +35,34 @@ def test_shapes_must_agree() -> None:
 def test_what_is_no_tensor_is_refused() -> None:
     with pytest.raises(TypeError, match="soft must be a tensor, but it is of type list"):
         straight_through(torch.zeros(1), [0.0])
+
+
+def refusal() -> str:
+    return "a formula"
+
+
+class TestOnce:
+    def test_the_values_and_their_gradient_are_kept(self) -> None:
+        x = torch.tensor([3.0, -1.0], requires_grad=True)
+        values = differentiable_once(x**2, refusal)
+        assert torch.equal(values, x**2)
+        assert torch.equal(torch.autograd.grad(values.sum(), x)[0], 2 * x)
+        assert torch.equal(torch.func.grad(lambda y: differentiable_once(y**2, refusal).sum())(x.detach()), 2 * x)
+
+    @pytest.mark.parametrize("leaf", [0, 1])
+    def test_a_second_derivative_is_refused_for_values_and_sources(self, leaf: int) -> None:
+        x, scale = (torch.tensor(value, requires_grad=True) for value in (3.0, 2.0))
+        values = differentiable_once(x**2 * scale.detach(), refusal, scale)
+        (first,) = torch.autograd.grad(values, x, create_graph=True)
+        assert first == 12
+        with pytest.raises(RuntimeError, match="a formula"):
+            torch.autograd.grad(first, (x, scale)[leaf])
+        with pytest.raises(RuntimeError, match="a formula"):
+            torch.func.grad(torch.func.grad(lambda y: differentiable_once(y**2, refusal)))(x.detach())
+
+    def test_a_gradient_is_refused_where_a_graph_is_recorded_only(self) -> None:
+        gradient = torch.ones(2, requires_grad=True)
+        with torch.no_grad():
+            assert not_differentiable(gradient, refusal) is gradient
+        with pytest.raises(RuntimeError, match="a formula"):
+            not_differentiable(gradient, refusal).sum().backward()

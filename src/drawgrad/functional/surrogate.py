@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from drawgrad._typing import Float, Tensor
+from drawgrad.kernels.state import apply_of
 
 __all__ = ["differentiable_once", "not_differentiable", "straight_through"]
 
@@ -74,7 +75,7 @@ def differentiable_once(
         >>> torch.autograd.grad(differentiable_once(x**2, lambda: "take the first derivative only"), x)[0]
         tensor(6.)
     """
-    return _Once.apply(values, refusal, *sources)
+    return _once(values, refusal, *sources)
 
 
 def not_differentiable(
@@ -100,7 +101,7 @@ def not_differentiable(
     """
     # Only a backward pass that is recorded could be differentiated; compiled code has no second derivatives.
     recorded = torch.is_grad_enabled() and not torch.compiler.is_compiling()
-    return _Last.apply(gradient, refusal, *sources) if recorded else gradient
+    return _last(gradient, refusal, *sources) if recorded else gradient
 
 
 class _Once(torch.autograd.Function):
@@ -137,3 +138,6 @@ class _Last(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         raise RuntimeError(ctx.refusal())
+
+
+_once, _last = map(apply_of, (_Once, _Last))
