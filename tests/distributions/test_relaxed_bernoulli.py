@@ -101,6 +101,34 @@ class TestRoundedSamples:
             above_zero = torch.tensor(info.tiny * info.eps, dtype=torch.float64)
             torch.testing.assert_close(q.log_prob(torch.zeros((), dtype=dtype)), wide.log_prob(above_zero), **rounding)
 
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+    def test_at_an_end_the_share_that_is_rounded_away_is_a_constant(self, dtype: torch.dtype) -> None:
+        """With respect to the other share the derivative is that of the logistic density, a hyperbolic tangent."""
+        info = torch.finfo(dtype)
+        y = torch.tensor([0.0, 1.0], dtype=dtype, requires_grad=True)
+        q = RelaxedBernoulli(0.5, logits=torch.zeros(2, dtype=dtype))
+        (found,) = torch.autograd.grad(q.log_prob(y).sum(), y)
+        odds = [-math.log(info.tiny) - math.log(info.eps), -math.log(info.eps / 2)]
+        slopes = [1 + 0.5 * math.tanh(0.5 * each / 2) for each in odds]
+        expected = torch.tensor([slopes[0], -slopes[1]], dtype=dtype)
+        torch.testing.assert_close(found, expected, rtol=4 * info.eps, atol=0.0)
+
+    @pytest.mark.parametrize("logit", [torch.inf, -torch.inf])
+    def test_a_certain_outcome_has_no_derivative(self, logit: float) -> None:
+        y = torch.tensor([0.0, 0.3, 1.0], requires_grad=True)
+        (found,) = torch.autograd.grad(RelaxedBernoulli(0.5, logits=torch.tensor(logit)).log_prob(y).sum(), y)
+        assert torch.equal(found, torch.zeros(3))
+
+    @pytest.mark.parametrize("cls", BOTH)
+    @pytest.mark.parametrize("tau", [0.5, 1000.0, 60_000.0, 1e6])
+    def test_no_derivative_leaves_float16(self, cls: Both, tau: float) -> None:
+        logits = torch.linspace(-20, 20, 50).half().requires_grad_()
+        temperature = torch.tensor(tau, requires_grad=True)
+        q = cls(temperature, logits=logits)
+        x = q.rsample((3,), seed=1)
+        for grad in torch.autograd.grad(q.log_prob(x).sum(), (x, logits, temperature)):
+            assert bool(grad.isfinite().all())
+
     def test_the_log_odds_are_exact(self) -> None:
         logits = torch.linspace(-3, 3, 1000)
         x = LogitRelaxedBernoulli(0.05, logits=logits).sample()

@@ -191,6 +191,21 @@ class TestRoundedSamples:
         assert x[:, 2].unique().tolist() == [-torch.inf]
         assert bool(q.log_prob(x).isfinite().all())
 
+    def test_a_coordinate_whose_derivative_float16_cannot_hold_is_a_constant(self) -> None:
+        logits = torch.linspace(-1, 1, 5000).half().requires_grad_()
+        tau = torch.tensor(1000.0, requires_grad=True)
+        q = ExpRelaxedCategorical(tau, logits=logits)
+        x = q.rsample((3,), seed=1)
+        found = torch.autograd.grad(q.log_prob(x).sum(), (x, logits, tau))
+        assert all(bool(grad.isfinite().all()) for grad in found)
+        y = x.detach().double().requires_grad_()
+        (expected,) = torch.autograd.grad(ExpRelaxedCategorical(1000.0, logits=logits.double()).log_prob(y).sum(), y)
+        fits = expected.abs() <= torch.finfo(torch.float16).max
+        assert bool(fits.any())
+        assert not bool(fits.all())
+        assert bool((found[0][~fits] == 0).all())
+        torch.testing.assert_close(found[0][fits].double(), expected[fits], rtol=2e-3, atol=1.0)
+
     def test_no_share_has_density_zero(self) -> None:
         q = ExpRelaxedCategorical(0.5, logits=torch.zeros(3))
         assert q.log_prob(torch.tensor([0.5, 0.5, 0.0]).log()).item() == -torch.inf

@@ -11,6 +11,7 @@ from torch import Tensor
 
 __all__ = [
     "as_tensor",
+    "held",
     "log_indicator",
     "log_odds",
     "log_of_rounded",
@@ -63,13 +64,17 @@ def log_of_rounded(values: Tensor, dtype: torch.dtype, slope: Tensor) -> Tensor:
             would overflow, the value is a constant.
     """
     info = torch.finfo(dtype)
+    slope = slope.detach()
     # Added as logarithms: the number itself is subnormal, and some devices would flush it to zero.
     smallest = math.log(info.tiny) + math.log(info.eps)
     positive = values > 0
     logarithm = torch.where(positive, torch.where(positive, values, 1.0).log(), smallest)
-    if not values.requires_grad:
-        return logarithm
-    return torch.where(values > slope.detach() / info.max, logarithm, logarithm.detach())
+    return held(logarithm, values <= slope / info.max)
+
+
+def held(values: Tensor, where: Tensor) -> Tensor:
+    """The values, constants where said: there a derivative would overflow the dtype that has to hold it."""
+    return torch.where(where, values.detach(), values) if values.requires_grad else values
 
 
 def log_indicator(event: Tensor, like: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch.distributions import constraints
 from torch.types import _size
 
 from drawgrad._typing import Float, Num, Tensor
-from drawgrad.distributions._numerics import log_indicator, log_of_rounded, logistic_log_density, wide_dtype
+from drawgrad.distributions._numerics import held, log_indicator, log_of_rounded, logistic_log_density, wide_dtype
 from drawgrad.distributions._relaxation import BinaryRelaxation
 from drawgrad.functional import binary_concrete, logistic_noise
 
@@ -66,7 +66,9 @@ class LogitRelaxedBernoulli(BinaryRelaxation):
         """Log-density of log-odds of shape ``(*sample_shape, *batch_shape)``, likewise and in float32 at least."""
         value = self._checked(value)
         wide = wide_dtype(self._parameter.dtype, value.dtype)
-        return log_density(self._wide_logits.to(wide), self.temperature.to(wide), value.to(wide))
+        temperature = self.temperature.to(wide)
+        x = held(value.to(wide), temperature.detach() > torch.finfo(value.dtype).max)
+        return log_density(self._wide_logits.to(wide), temperature, x)
 
     def cdf(self, value: Num[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Probability of log-odds up to ``value``, shape ``(*sample_shape, *batch_shape)``."""
@@ -107,7 +109,7 @@ class RelaxedBernoulli(BinaryRelaxation):
 
     A sample that is rounded to 0 or 1 is where the density is zero or infinite; ``log_prob`` takes it for the number
     next to it that the dtype holds, so it is finite, but no longer exact. Its gradient takes a sample for a constant
-    where 1 / y would overflow. Work with :class:`LogitRelaxedBernoulli` where neither will do.
+    where 1 / y or 1 / (1 - y) would overflow. Work with :class:`LogitRelaxedBernoulli` where neither will do.
 
     Args:
         temperature: as in :class:`LogitRelaxedBernoulli`; likewise all other arguments and what they raise.
@@ -146,10 +148,11 @@ class RelaxedBernoulli(BinaryRelaxation):
         wide = wide_dtype(self._parameter.dtype, value.dtype)
         temperature = self.temperature.to(wide)
         logits, y = torch.broadcast_tensors(self._wide_logits.to(wide), value.to(wide))
-        log_y = log_of_rounded(y, value.dtype, slope=2 + 2 * temperature)
-        log_rest = _log_of_rest(y, value.dtype)
+        slope = 2 + 2 * temperature
+        log_y, log_rest = log_of_rounded(y, value.dtype, slope), _log_of_rest(y, value.dtype, slope)
         certain = logits.isinf()
-        log_odds = torch.where(certain, torch.logit(y), log_y - log_rest)
+        # A certain outcome has a probability, which has no derivative; that of log-odds is infinite at the ends.
+        log_odds = torch.where(certain, torch.logit(y.detach()), log_y - log_rest)
         density = log_density(logits, temperature, log_odds)
         return density - torch.where(certain, 0.0, log_y + log_rest)
 
@@ -172,7 +175,9 @@ def log_density(logits: Tensor, temperature: Tensor, value: Tensor) -> Tensor:
     return torch.where(certain, log_indicator(value == logits, density), density)
 
 
-def _log_of_rest(y: Tensor, dtype: torch.dtype) -> Tensor:
-    """log(1 - y) of numbers rounded to ``dtype``: one stands for the largest number below it."""
+def _log_of_rest(y: Tensor, dtype: torch.dtype, slope: Tensor) -> Tensor:
+    """log(1 - y) of numbers rounded to ``dtype``, likewise: one stands for the largest number below it."""
+    info = torch.finfo(dtype)
     below = y < 1
-    return torch.where(below, torch.log1p(-torch.where(below, y, 0.0)), math.log(torch.finfo(dtype).eps / 2))
+    log_rest = torch.where(below, torch.log1p(-torch.where(below, y, 0.0)), math.log(info.eps / 2))
+    return held(log_rest, 1 - y <= slope.detach() / info.max)

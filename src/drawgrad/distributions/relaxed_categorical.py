@@ -7,7 +7,7 @@ from torch.distributions import constraints
 from torch.types import _size
 
 from drawgrad._typing import Float, Num, Tensor
-from drawgrad.distributions._numerics import log_indicator, log_of_rounded, wide_dtype
+from drawgrad.distributions._numerics import held, log_indicator, log_of_rounded, wide_dtype
 from drawgrad.distributions._relaxation import CategoricalRelaxation
 from drawgrad.distributions._simplex import rounded_simplex
 from drawgrad.functional import gumbel_noise, gumbel_softmax
@@ -27,7 +27,8 @@ class ExpRelaxedCategorical(CategoricalRelaxation):
     .. math:: \log p(x) = \log \Gamma(K) + (K - 1) \log \tau + \sum_i (l_i - \tau x_i)
         - K \log \sum_i \exp(l_i - \tau x_i)
 
-    A class with logit -inf is never drawn: its x is -inf, and the density is that of the classes that remain.
+    A class with logit -inf is never drawn: its x is -inf, and the density is that of the classes that remain. The
+    derivative for x is up to (K - 1) tau: where a float16 x could not hold it, that coordinate is taken for a constant.
 
     Args:
         temperature: the temperature, positive: a number, or a tensor of the batch shape, with or without a last
@@ -85,8 +86,14 @@ class ExpRelaxedCategorical(CategoricalRelaxation):
         value = self._checked(value)
         wide = wide_dtype(self._parameter.dtype, value.dtype)
         scores, x = torch.broadcast_tensors(self._wide_scores.to(wide), value.to(wide))
+        tau = self._tau.to(wide)
         forbidden, nothing = scores == -torch.inf, x == -torch.inf
-        shares = _log_shares(scores, self._tau.to(wide), x.masked_fill(forbidden | nothing, 0.0))
+        x = x.masked_fill(forbidden | nothing, 0.0)
+        if x.requires_grad and value.dtype != wide:
+            portion = _log_shares(scores, tau, x).detach().exp()
+            slope = tau * (self._allowed(wide)[..., None] * portion - 1)
+            x = held(x, slope.detach().abs() > torch.finfo(value.dtype).max)
+        shares = _log_shares(scores, tau, x)
         each = torch.where(forbidden | nothing, log_indicator(forbidden & nothing, x), shares)
         return each.sum(-1) + self._log_constant(wide)
 
