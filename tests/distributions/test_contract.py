@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import AffineTransform, Independent, TransformedDistribution
+from torch.distributions import AffineTransform, Distribution, Independent, TransformedDistribution
 
 from drawgrad import distributions
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from torch import Tensor
 
 from drawgrad.estimators.structured.inclusion import inclusion_weights
 
