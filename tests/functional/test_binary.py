@@ -42,6 +42,25 @@ def test_gradients(shape: tuple[int, ...], hard: bool) -> None:
     )
 
 
+@pytest.mark.parametrize(("dtype", "rtol"), [(torch.float16, 1e-3), (torch.float32, 1e-4), (torch.float64, 1e-11)])
+@pytest.mark.parametrize("scale", [1.0, 40.0, 1e4, torch.inf])
+@pytest.mark.parametrize("tau", [0.05, 0.5, 1e3])
+def test_the_gradient_of_tau_for_each_element(dtype: torch.dtype, rtol: float, scale: float, tau: float) -> None:
+    """Of the same rounded numbers in float64; nothing where a sample is certain."""
+    logits = torch.tensor([-scale, -0.5, 0.0, 0.5, scale], dtype=dtype).expand(40, 5)
+    temperature = torch.full((40, 5), tau, dtype=dtype, requires_grad=True)
+    upstream = torch.linspace(-1, 1, 200, dtype=torch.float64).reshape(40, 5).to(dtype)
+    (found,) = torch.autograd.grad(binary_concrete(logits, temperature, seed=2), temperature, upstream)
+    x = (logits.double() + logistic_noise((40, 5), dtype=torch.float64, seed=2)) / temperature.detach().double()
+    slope = -x / temperature.detach().double() * x.sigmoid() * (-x).sigmoid()
+    expected = torch.where(x.isinf(), 0.0, slope * upstream.double())
+    # A part of the largest slope there is, 0.224 / tau, and half of the smallest number of the dtype.
+    atol = rtol * 0.224 / tau + torch.finfo(dtype).tiny * torch.finfo(dtype).eps / 2
+    torch.testing.assert_close(found.double(), expected, rtol=rtol, atol=atol)
+    with pytest.raises(AssertionError):
+        torch.testing.assert_close(found.double(), expected.flip(0), rtol=rtol, atol=atol)
+
+
 def test_second_order() -> None:
     logits = LOGITS.double().requires_grad_()
     assert torch.autograd.gradgradcheck(lambda x: binary_concrete(x, 0.7, seed=1), (logits,))

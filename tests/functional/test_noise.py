@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tests.statistics import assert_distribution, assert_mean, assert_uncorrelat
 
 EULER = 0.5772156649015329
 DRAWS = 1 << 18
+STRING: Any = "float32"
 
 
 def gumbel_cdf(x: np.ndarray) -> np.ndarray:
@@ -148,6 +150,16 @@ class TestArguments:
         ("call", "error", "words"),
         [
             (lambda: gumbel_noise((2,), dtype=torch.int64), TypeError, "dtype must be a floating dtype"),
+            (
+                lambda: gumbel_noise((2,), dtype=STRING),
+                TypeError,
+                "dtype must be a torch.dtype, but it is 'float32' \\(str",
+            ),
+            (
+                lambda: logistic_noise((2,), dtype=STRING),
+                TypeError,
+                "dtype must be a torch.dtype, .* use torch.float32",
+            ),
             (lambda: gumbel_noise((2,), row_offset=-1), ValueError, "row_offset must not be negative, but it is -1"),
             (lambda: gumbel_noise((2,), class_offset=-1), ValueError, "class_offset must not be negative"),
             (lambda: gumbel_noise((2,), row_offset=True), TypeError, "row_offset must be an int"),
