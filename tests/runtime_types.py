@@ -115,6 +115,8 @@ def _check_class(cls: type) -> None:
     for name, value in list(vars(cls).items()):
         if name.startswith("__") and name not in ("__init__", "__call__"):
             continue
+        if name == "_make":
+            continue  # Of a named tuple: torch.compile makes them by it, and would go round in circles.
         if _is_plain(value):
             setattr(cls, name, checked(value))
         elif isinstance(value, classmethod | staticmethod) and _is_plain(value.__func__):

@@ -53,7 +53,6 @@ class TestWhenItIsTaken:
             {"class_offset": 4},
             {"row_offset": False},
         ],
-        ids=str,
     )
     def test_not_for_other_arguments(self, given: dict[str, object]) -> None:
         assert at_hand(**given) is None

@@ -51,7 +51,7 @@ class Rows:
         return moved.clone(memory_format=torch.contiguous_format)
 
     @property
-    def groups(self) -> int | None:
+    def groups(self) -> int | Tensor | None:
         """How many seeds there may be instead of one: one for each entry of the first dimension."""
         return self.values.shape[0] if self.values.dim() > 1 else None
 

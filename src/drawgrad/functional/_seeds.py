@@ -25,7 +25,7 @@ _thread = threading.local()
 
 
 def seed_of(
-    generator: torch.Generator | None, seed: int | Tensor | None, device: torch.device, groups: int | None = None
+    generator: torch.Generator | None, seed: int | Tensor | None, device: torch.device, groups: int | Tensor | None = None
 ) -> int | Tensor:
     """The seed of one call as operators take it: as given, or drawn from ``generator``, torch's default if None.
 
@@ -70,7 +70,7 @@ def draw_number(generator: torch.Generator | None) -> int:
     return int(word.random_(LOWEST, END, generator=generator).item())
 
 
-def as_seed(seed: int | Tensor, device: torch.device, name: str, groups: int | None = None) -> int | Tensor:
+def as_seed(seed: int | Tensor, device: torch.device, name: str, groups: int | Tensor | None = None) -> int | Tensor:
     """A seed that a caller gave: a signed number where numbers are at hand, a tensor on ``device`` elsewhere."""
     if isinstance(seed, Tensor):
         if (seed.dim() and tuple(seed.shape) != (groups,)) or seed.dtype != torch.int64:

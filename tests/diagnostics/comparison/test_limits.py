@@ -55,6 +55,13 @@ class TestLargestBias:
     def test_without_noise_is_the_difference_itself(self) -> None:
         assert largest_bias(4.0, 0.0, 0.0, 0.0) == 2
 
+    def test_noise_below_the_rounding_of_the_difference_is_none(self) -> None:
+        # Gradients that differ by rounding alone: the covariance is not exactly zero.
+        assert (
+            largest_bias(0.22439401596581027, 3.538957686393956e-35, 1.2524221506086861e-69, 0.0)
+            == 0.22439401596581027**0.5
+        )
+
     def test_is_zero_where_so_small_a_difference_is_a_chance_anyway(self) -> None:
         assert largest_bias(40.0, 100.0, 100.0, 1.0) == pytest.approx(0, abs=1e-5)
 

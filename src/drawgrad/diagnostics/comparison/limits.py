@@ -52,6 +52,9 @@ def largest_bias(squared: float, trace: float, squared_trace: float, largest: fl
     at_low, at_high = above(low), above(high)
     if at_low <= 0:
         return 0.0
+    if at_high >= 0:
+        # The chance is smaller than what the lengths are rounded to.
+        return high
     # The normal quantile of the probability is nearly a straight line, so its zero is found by intersections (the
     # Illinois rule: an end that stays twice counts half).
     for _ in range(STEPS):
