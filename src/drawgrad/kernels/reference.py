@@ -53,9 +53,11 @@ def noise(
     rows, classes = math.prod(shape[:-1]), shape[-1] if len(shape) else 1
     block = (seed.reshape(-1), rows, classes, row_offset, class_offset)
     bits = random_bits(*block, streams[family])
-    cells = torch.minimum(bits, WORD - bits)
+    # Not the minimum of the two: runtimes of exported graphs have been seen to take it in 32 bits.
+    upper = bits > WORD // 2
+    cells = torch.where(upper, WORD - bits, bits)
     distance = _distance(cells, block, streams[family] + SECOND, compute_dtype(dtype)).reshape((*seed.shape, *shape))
-    upper = (bits > cells).reshape(distance.shape)
+    upper = upper.reshape(distance.shape)
     # Towards the lower end log(v) is the large one of the two, towards the upper end log(1 - v).
     far, near = distance.log(), torch.log1p(-distance)
     if family == "gumbel":
