@@ -25,7 +25,10 @@ _thread = threading.local()
 
 
 def seed_of(
-    generator: torch.Generator | None, seed: int | Tensor | None, device: torch.device, groups: int | Tensor | None = None
+    generator: torch.Generator | None,
+    seed: int | Tensor | None,
+    device: torch.device,
+    groups: int | Tensor | None = None,
 ) -> int | Tensor:
     """The seed of one call as operators take it: as given, or drawn from ``generator``, torch's default if None.
 
