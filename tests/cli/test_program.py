@@ -26,7 +26,7 @@ def errors_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ("train --tau-mni 1", "drawgrad train: there is no option --tau-mni; did you mean --tau-min?"),
         ("train --tau 0", "drawgrad train: --tau must be at least 1e-06, but it is 0.0; try 1.0"),
         ("train --tau -1", "drawgrad train: --tau must be at least 1e-06, but it is -1.0; try 1.0"),
-        ("train --hidden -200", "drawgrad train: --hidden must be at least 1, but it is -200; try 200"),
+        ("train --hidden -200", "drawgrad train: --hidden must be at least 0, but it is -200; try 200"),
         ("train --batch-size 0", "drawgrad train: --batch-size must be at least 1, but it is 0; try 100"),
         ("train --epochs ten", "drawgrad train: --epochs 'ten' is not a valid integer; see drawgrad train --help"),
         (

@@ -23,8 +23,9 @@ from drawgrad.studies.runs.folder import RunFolder
 from drawgrad.studies.runs.journal import read_metrics
 
 TINY = ["--hidden", "8", "--variables", "3", "--categories", "4", "--batch-size", "200", "--test-samples", "5"]
-LONG = [*TINY, "--epochs", "40", "--checkpoint-every", "9"]
-STEPS = 40 * 7
+# Long enough for a signal at some moment to come long before the end, on a busy machine too.
+LONG = [*TINY, "--epochs", "120", "--checkpoint-every", "9"]
+STEPS = 120 * 7
 
 
 def test_it_trains_reports_and_stops(tmp_path, capsys):
