@@ -8,6 +8,7 @@ import torch
 
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.diagnostics import Monitor
+from drawgrad.estimators import Estimator
 from drawgrad.schedules import Schedule, constant, exponential, linear
 from drawgrad.studies.data.images import Images, binarize, fixed_binarization
 from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, GradientSettings, ObjectiveSettings
@@ -15,7 +16,7 @@ from drawgrad.studies.tasks.autoencoder.evaluation import draw_codes, log_likeli
 from drawgrad.studies.tasks.autoencoder.gradient import expected_cost
 from drawgrad.studies.tasks.autoencoder.model import VAE
 
-__all__ = ["VAETask", "kl_weight_schedule", "temperature_schedule"]
+__all__ = ["ImageTask", "VAETask", "kl_weight_schedule", "temperature_schedule"]
 
 VALID_SEED = 20160816
 """Seed of the binarization and the samples of the validation: the same in every run, so that runs compare."""
@@ -36,7 +37,33 @@ def kl_weight_schedule(settings: ObjectiveSettings) -> Schedule:
     return linear(0.0, 1.0, settings.kl_warmup) if settings.kl_warmup else constant(1.0)
 
 
-class VAETask:
+class ImageTask:
+    """What trainings on images share: binary batches, a validation set that stays, and a temperature that falls.
+
+    Args:
+        images: Grey images are binarized anew at every step; those of the validation once and for all.
+        settings: Of the gradient.
+        estimator: Of the gradient.
+        steps: The length of the run, over which the temperature falls.
+        device: Where the model is trained.
+    """
+
+    def __init__(
+        self, images: Images, settings: GradientSettings, estimator: Estimator, steps: int, device: torch.device
+    ) -> None:
+        self.examples = len(images.train)
+        self.tau = temperature_schedule(settings, steps)
+        self.has_temperature = estimator.temperature is not None
+        self._levels = images.levels
+        self._train = images.train.to(device)
+        self._valid = fixed_binarization(images.valid, images.levels, VALID_SEED).to(device)
+
+    def batch(self, rows: Int[Tensor, "batch"], generator: torch.Generator) -> Float[Tensor, "batch pixels"]:
+        """The training images of some rows, binary."""
+        return binarize(self._train.index_select(0, rows), self._levels, generator)
+
+
+class VAETask(ImageTask):
     """Maximizes E_q[log p(x|z)] - KL(q(z|x), p(z)) over samples z, by the estimator of the model.
 
     Args:
@@ -47,17 +74,11 @@ class VAETask:
     """
 
     def __init__(self, model: VAE, images: Images, config: AutoencoderConfig, steps: int) -> None:
-        device = model.mean.device
+        super().__init__(images, config.gradient, model.estimator, steps, model.mean.device)
         self.model = model
-        self.examples = len(images.train)
-        self.tau = temperature_schedule(config.gradient, steps)
         self.kl_weight = kl_weight_schedule(config.objective)
         self.free_bits = config.objective.free_bits
-        self.has_temperature = model.estimator.temperature is not None
         self.monitor = Monitor(every=LOOK_EVERY)
-        self._levels = images.levels
-        self._train = images.train.to(device)
-        self._valid = fixed_binarization(images.valid, images.levels, VALID_SEED).to(device)
 
     def loss(
         self, rows: Int[Tensor, "batch"], step: int, generator: torch.Generator
@@ -67,7 +88,7 @@ class VAETask:
         tau = self.tau(step) if self.has_temperature else None
         if tau is not None:
             estimator = estimator.at(tau)
-        x = binarize(self._train.index_select(0, rows), self._levels, generator)
+        x = self.batch(rows, generator)
         q, p = self.model.posterior(x), self.model.prior()
         cost, z = expected_cost(estimator, self.model, x, q, p, weight, generator)
         kls = self.model.code.kl(q, p)

@@ -9,13 +9,12 @@ import torch
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.estimators import Estimator, Rebar, Relax
 from drawgrad.studies.data import Images
-from drawgrad.studies.data.images import binarize, fixed_binarization
 from drawgrad.studies.runs.folder import RunFolder
 from drawgrad.studies.runs.loop import Plan, Progress, fit
 from drawgrad.studies.tasks.autoencoder.code import code_of
 from drawgrad.studies.tasks.autoencoder.evaluation import Bound, bound_of
 from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
-from drawgrad.studies.tasks.autoencoder.objective import VALID_SEED, temperature_schedule
+from drawgrad.studies.tasks.autoencoder.objective import VALID_SEED, ImageTask
 from drawgrad.studies.tasks.autoencoder.training import lr_schedule, make_optimizer, select_device
 from drawgrad.studies.tasks.structured.config import StructuredConfig
 from drawgrad.studies.tasks.structured.model import StochasticNetwork
@@ -45,7 +44,7 @@ def build_network(config: StructuredConfig, images: Images) -> StochasticNetwork
     return StochasticNetwork(code, upper, lower, estimators, torch.Generator().manual_seed(config.optimization.seed))
 
 
-class StructuredTask:
+class StructuredTask(ImageTask):
     """Maximizes log p(lower half | upper half), or the bound of it that the estimators are of.
 
     Args:
@@ -56,14 +55,8 @@ class StructuredTask:
     """
 
     def __init__(self, model: StochasticNetwork, images: Images, config: StructuredConfig, steps: int) -> None:
-        device = model.mean.device
+        super().__init__(images, config.gradient, model.estimators[0], steps, model.mean.device)
         self.model = model
-        self.examples = len(images.train)
-        self.tau = temperature_schedule(config.gradient, steps)
-        self.has_temperature = model.estimators[0].temperature is not None
-        self._levels = images.levels
-        self._train = images.train.to(device)
-        self._valid = fixed_binarization(images.valid, images.levels, VALID_SEED).to(device)
 
     def loss(
         self, rows: Int[Tensor, "batch"], step: int, generator: torch.Generator
@@ -73,7 +66,7 @@ class StructuredTask:
         def at(estimator: Estimator) -> Estimator:
             return estimator.at(self.tau(step)) if self.has_temperature else estimator
 
-        upper, lower = halves(binarize(self._train.index_select(0, rows), self._levels, generator))
+        upper, lower = halves(self.batch(rows, generator))
         loss = self.model.expected_cost(upper, lower, generator, at).mean()
         return loss, {"cost": loss.detach()}
 
