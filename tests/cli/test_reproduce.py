@@ -13,6 +13,7 @@ import pytest
 
 from drawgrad.cli import main
 from drawgrad.studies.papers import TABLES, Published
+from drawgrad.studies.records import read
 from tests.studies.reproduction.small import TABLE
 
 ONE = ["reproduce", "small", "--cells", "sbn/relaxed", "--seeds", "2", "--protocol", "one rate", "--jobs", "1"]
@@ -110,3 +111,10 @@ def test_tables_and_cells_are_listed(capsys):
     assert "jang2017-table1" in capsys.readouterr().out
     assert main(["reproduce", "small", "--show-cells", "--cells", "*/st"]) == 0
     assert " ".join(capsys.readouterr().out.split()) == "sbn/st 31.0 a deviation vae/st 31.0 a deviation"
+
+
+def test_a_record_says_how_to_repeat_it_but_not_where_it_was(whole, tmp_path, capsys):
+    assert main([*ONE, "--out", str(whole[0]), "--data-dir", str(tmp_path), "--record", str(tmp_path)]) == 0
+    assert f"Record: {tmp_path / 'small.json'}" in capsys.readouterr().out
+    expected = "drawgrad reproduce small --protocol 'one rate' --seeds 2 --cells sbn/relaxed"
+    assert read(tmp_path / "small.json").command == expected

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,7 +113,11 @@ def reproduce(
             raise UserError("reproduce", f"{error}; choose another folder with --out") from error
     _say(findings, root)
     if record is not None:
-        print(f"Record: {findings.record(record, shlex.join(['drawgrad', *sys.argv[1:]]))}")
+        # What repeats the study, without the places of this machine.
+        typed = ["drawgrad", "reproduce", name, "--protocol", protocol, "--seeds", str(seeds)]
+        typed += [word for pattern in cells for word in ("--cells", pattern)]
+        typed += [] if steps is None else ["--steps", str(steps)]
+        print(f"Record: {findings.record(record, shlex.join(typed))}")
     if findings.failures():
         raise UserError("reproduce", f"{len(findings.failures())} of {study.count()} runs failed, see above", code=1)
 
@@ -149,7 +152,6 @@ def _do(study: Reproduction, root: Path, workers: int) -> Findings:
     with JobsDisplay(Console(), study.count()) as display:
 
         def engine(jobs: Sequence[Job]) -> Iterator[Outcome]:
-            # One worker is a process too, so that a run that takes the memory of the machine takes no other with it.
             return run(jobs, root, workers=workers, listener=display.told)
 
         return study.do(engine, display.ended)
