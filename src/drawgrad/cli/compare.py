@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from drawgrad.cli.listing import listing
 from drawgrad.cli.studies import Folder, perform
 from drawgrad.studies.exhibits import EXHIBITS
 
 __all__ = ["compare"]
 
 
-@click.command(epilog="\b\nStudies:\n" + "\n".join(f"  {e.name:12}{e.text}" for e in EXHIBITS.values()) + "\n")
+@click.command(epilog="\b\nStudies:\n" + listing(EXHIBITS.values(), "  ") + "\n")
 @click.argument("studies", nargs=-1, type=click.Choice(tuple(EXHIBITS)), metavar="[STUDY]...")
 @click.option(
     "--out",

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from drawgrad.cli.listing import listing
 from drawgrad.cli.studies import Folder, perform
 from drawgrad.studies.exhibits import STRUCTURES
 
 __all__ = ["exhibit"]
 
 
-@click.command(epilog="\b\nStudies:\n" + "\n".join(f"  {s.name:12}{s.text}" for s in STRUCTURES.values()) + "\n")
+@click.command(epilog="\b\nStudies:\n" + listing(STRUCTURES.values(), "  ") + "\n")
 @click.argument("studies", nargs=-1, type=click.Choice(tuple(STRUCTURES)), metavar="[STUDY]...")
 @click.option(
     "--out",

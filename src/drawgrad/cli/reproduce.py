@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from drawgrad.cli.listing import listing
 from drawgrad.cli.process import when_interrupted
 from drawgrad.cli.studies import Folder
 from drawgrad.cli.wording import UserError
@@ -24,8 +25,7 @@ __all__ = ["reproduce"]
 
 def _list_tables(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
-        for table in TABLES.values():
-            click.echo(f"{table.name:24}{table.text}")
+        click.echo(listing(TABLES.values()))
         ctx.exit()
 
 
