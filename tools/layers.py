@@ -33,9 +33,9 @@ AREAS = (
     Area("diagnostics", 8, "measurements of a user's own model"),
     Area("integrations", 8, "bridges to other frameworks"),
     Area("studies", 9, "data, models, training, records; packages of the extra `study` from here up only"),
-    Area("cli", 10, "the command line"),
     Area("playground", 10, "a page to play with"),
-    Area("__main__", 11, "`python -m drawgrad`"),
+    Area("cli", 11, "the command line"),
+    Area("__main__", 12, "`python -m drawgrad`"),
 )
 LAYERS = {area.name: area.layer for area in AREAS}
 

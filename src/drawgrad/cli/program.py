@@ -11,6 +11,7 @@ import click
 
 from drawgrad.cli.compare import compare
 from drawgrad.cli.exhibit import exhibit
+from drawgrad.cli.playground import playground
 from drawgrad.cli.process import when_interrupted
 from drawgrad.cli.reproduce import reproduce
 from drawgrad.cli.solve import solve
@@ -28,6 +29,7 @@ def program() -> None:
 
 program.add_command(compare)
 program.add_command(exhibit)
+program.add_command(playground)
 program.add_command(reproduce)
 program.add_command(solve)
 program.add_command(train)

@@ -1,0 +1,39 @@
+/* The page: one state, and pictures that are drawn again, once a frame, when something that they show has changed. */
+"use strict";
+
+const Page = (() => {
+  const state = { tau: 0.5, seed: 7n, logits: [], noise: null, count: 5000 };
+  /** Pictures, each with its place and with what changes it. */
+  const pictures = [
+    [Python, "python", ["tau", "logits", "seed"]],
+    [Race, "race", ["logits", "seed", "size"]],
+    [Bars, "bars", ["tau", "logits", "seed", "size"]],
+  ];
+  const stale = new Set();
+
+  function changed(what) {
+    if (!stale.size) requestAnimationFrame(frame);
+    stale.add(what);
+  }
+
+  function frame() {
+    const news = new Set(stale);
+    stale.clear();
+    if (news.has("seed") || state.noise === null || state.noise.length !== state.count * state.logits.length) {
+      state.noise = Draws.gumbel(state.seed, state.count, state.logits.length);
+    }
+    for (const [picture, place, of] of pictures) {
+      if (of.some((what) => news.has(what))) picture.draw(document.getElementById(place), state);
+    }
+    if (news.has("seed") || news.has("logits")) {
+      document.getElementById("said").textContent =
+        `Seed ${state.seed}: class ${Draws.winner(Draws.perturbed(state.logits, state.noise))} is drawn.`;
+    }
+  }
+
+  Dials.connect(state, changed);
+  Dials.connectTheme(changed);
+  addEventListener("resize", () => changed("size"));
+  ["tau", "logits", "seed", "size"].forEach(changed);
+  return { state };
+})();
