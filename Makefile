@@ -10,7 +10,7 @@ BIN := .venv/bin
 PINS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test narrow lint types readme clean
+.PHONY: help demo docs test narrow lint types readme clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ narrow: .venv/.dev ## Run the tests that compare numbers as on a processor witho
 	ATEN_CPU_CAPABILITY=default NUMBA_CPU_NAME=generic NUMBA_CPU_FEATURES= OMP_NUM_THREADS=1 \
 		$(BIN)/python -m pytest -q -n $(WORKERS) $(NARROW) -k "not compil and not graph"
 
+docs: .venv/.docs ## Build the documentation site into build/docs; warnings are errors
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs build/docs
+	@echo "open build/docs/index.html"
+
 lint: .venv/.dev ## Check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,16 +45,20 @@ readme: .venv/.dev ## Write the tables of README.md from the records in results/
 	$(BIN)/python -m tools.render_readme
 
 clean: ## Remove caches and build products; .venv, runs and results stay
-	rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist docs/api htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find src tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.study: $(PINS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[study]"
 	touch $@
 
+.venv/.docs: $(PINS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch .venv/.study $@
+
 .venv/.dev: $(PINS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	touch .venv/.study $@
+	touch .venv/.study .venv/.docs $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -12,7 +12,7 @@ from tools.render_readme import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def failures(text: str) -> int:
@@ -40,7 +40,7 @@ class TestText:
     def test_shows_the_committed_records_and_the_declared_estimators(self) -> None:
         assert main(["--check"]) == 0
 
-    @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.name)
+    @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
     def test_its_files_exist(self, text: Path) -> None:
         named = re.findall(r"\]\(([\w./-]+)\)", text.read_text())
         assert [name for name in named if not (text.parent / name).exists()] == []

@@ -23,7 +23,7 @@ __all__ = ["main", "render", "table"]
 BLOCK = re.compile(r"(<!-- (?P<kind>record|made): (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 MADE = {"claims": claims, "ideas": ideas, "layers": layers, "structures": structures, "tree": tree}
 """What is made from the source: declarations of the estimators, layers and tree of the package."""
-TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def render(text: str, folder: Path) -> str:
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns its exit code."""
     parser = argparse.ArgumentParser(description="Write the tables of README.md and docs/ anew.")
     parser.add_argument("--check", action="store_true", help="change nothing, fail if a text is not up to date")
-    parser.add_argument("--file", type=Path, action="append", help="a text (default: README.md and docs/*.md)")
+    parser.add_argument("--file", type=Path, action="append", help="a text (default: README.md and the pages of docs/)")
     parser.add_argument("--records", type=Path, default=RESULTS, help="folder of the records (default: results)")
     chosen = parser.parse_args(arguments)
     old = 0

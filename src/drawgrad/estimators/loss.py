@@ -113,7 +113,7 @@ def no_second() -> str:
 
 
 def scored(costs: Tensor, score: Tensor) -> Tensor:
-    r"""Zeros that stand for f (q_\theta(D) / q(D) - 1): their derivatives of any order are the score function's.
+    """Zeros that stand for ``f (q_theta(D) / q(D) - 1)``: their derivatives of any order are the score function's.
 
     The first one is f times that of the score; the second one has the outer product of the score with itself, and that
     of the score with the derivative of f, as an unbiased estimate needs.

@@ -1,0 +1,58 @@
+"""The documentation site leaves out no public name and no page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("sphinx")
+
+from tools.site import api
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def _names() -> set[str]:
+    return {f"drawgrad.{area}.{name}" for area, module in api.public().items() for name in module.__all__}
+
+
+class TestApi:
+    def test_areas_are_those_that_a_program_imports(self) -> None:
+        assert {"functional", "distributions", "variables", "estimators", "logic", "diagnostics"} <= set(api.public())
+        assert not {"kernels", "cli", "_checks"} & set(api.public())
+
+    def test_a_name_without_an_entry_is_noticed(self) -> None:
+        names = _names()
+        assert api.missing(names) == []
+        assert api.missing(names - {"drawgrad.functional.gumbel_max"}) == ["drawgrad.functional.gumbel_max"]
+
+    def test_pages_have_every_name(self, tmp_path: Path) -> None:
+        api.write(tmp_path)
+        entries = set()
+        for area in api.public():
+            text = (tmp_path / f"{area}.rst").read_text()
+            entries |= {f"drawgrad.{area}.{name}" for name in re.findall(r"^\.\. auto\w+:: (\w+)$", text, re.MULTILINE)}
+        assert entries == _names()
+
+    def test_pages_of_areas_that_are_gone_go(self, tmp_path: Path) -> None:
+        (tmp_path / "gone.rst").write_text("gone")
+        api.write(tmp_path)
+        assert not (tmp_path / "gone.rst").exists()
+
+    def test_claims_become_fields(self) -> None:
+        lines = ["Estimates: the value", "at D.", "Bias: none.", "", "Plain: text."]
+        api.claims(lines)
+        assert lines == [":Estimates: the value", "    at D.", ":Bias: none.", "", "Plain: text."]
+
+
+def test_every_page_has_its_place_in_the_site() -> None:
+    listed = {
+        (index.parent / f"{name}.md").resolve()
+        for index in DOCS.rglob("index.md")
+        for block in re.findall(r"^```\{toctree\}\n(.*?)^```$", index.read_text(), re.DOTALL | re.MULTILINE)
+        for name in re.findall(r"^([\w/-]+)$", block, re.MULTILINE)
+    }
+    pages = {page.resolve() for page in DOCS.rglob("*.md")} - {DOCS / "index.md"}
+    assert pages - listed == set()
