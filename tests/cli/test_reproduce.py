@@ -113,8 +113,48 @@ def test_tables_and_cells_are_listed(capsys):
     assert " ".join(capsys.readouterr().out.split()) == "sbn/st 31.0 a deviation vae/st 31.0 a deviation"
 
 
-def test_a_record_says_how_to_repeat_it_but_not_where_it_was(whole, tmp_path, capsys):
-    assert main([*ONE, "--out", str(whole[0]), "--data-dir", str(tmp_path), "--record", str(tmp_path)]) == 0
-    assert f"Record: {tmp_path / 'small.json'}" in capsys.readouterr().out
-    expected = "drawgrad reproduce small --protocol 'one rate' --seeds 2 --cells sbn/relaxed"
-    assert read(tmp_path / "small.json").command == expected
+def test_a_study_goes_on_from_its_record_on_another_machine(whole, tmp_path, capsys):
+    """Nothing is done again, not even without the data: only what the record does not hold needs them."""
+    records, again = tmp_path / "records", tmp_path / "again"
+    assert main([*ONE, "--out", str(whole[0]), "--record", str(records)]) == 0
+    assert f"Record: {records / 'small-one-rate.json'}" in capsys.readouterr().out
+    assert read(records / "small-one-rate.json").command == (
+        "drawgrad reproduce small --protocol 'one rate' --seeds 2"
+    )  # fmt: skip
+    assert main([*ONE, "--out", str(again), "--record", str(records)]) == 0
+    output = capsys.readouterr().out
+    assert f"2 of them were not done here: {records / 'runs' / 'small.jsonl'} has them." in output
+    assert {path.name for path in again.iterdir()} == {"table.md", "figure.png"}
+    table = (again / "table.md").read_text()
+    assert table == (whole[0] / "table.md").read_text()
+
+
+def test_a_damaged_record_is_told_in_one_line_before_anything_is_done(tmp_path, capsys):
+    (tmp_path / "small-one-rate.json").write_text("{")
+    assert main([*ONE, "--out", str(tmp_path / "out"), "--record", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "--record" in told
+    assert "small-one-rate.json is not a record" in told
+    assert told.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["small-one-rate.json"]
+
+
+def test_what_is_finished_is_shown_without_doing_the_rest(tmp_path, capsys):
+    options = ["--cells", "sbn/*", "--only-finished", "--out", str(tmp_path / "out"), "--record", str(tmp_path)]
+    assert main(["reproduce", "small", *options]) == 0
+    output = capsys.readouterr().out
+    assert output.count("not done") == 3
+    assert "0 runs of 0 minutes" in output
+    assert "No record: no run is finished." in output
+    assert not list(tmp_path.rglob("job.json"))
+
+
+def test_missing_data_are_told_once_before_the_first_run(tmp_path, capsys):
+    options = ["--cells", "vae-categorical/s*", "--data-dir", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main(["reproduce", "jang2017-table1", *options]) == 2
+    output = capsys.readouterr()
+    assert "drawgrad reproduce: no run was begun: " in output.err
+    assert "binarized_mnist_train.amat is missing" in output.err
+    assert output.err.count("\n") == 1
+    assert output.out == ""
+    assert not list(tmp_path.rglob("result.json"))

@@ -18,7 +18,7 @@ from drawgrad.studies.papers import TABLES
 
 if TYPE_CHECKING:
     from drawgrad.studies.engine import Job, Outcome
-    from drawgrad.studies.reproduction import Cell, Findings, Reproduction, Table
+    from drawgrad.studies.reproduction import Cell, Findings, Reproduction, Table, TableRecord
 
 __all__ = ["reproduce"]
 
@@ -64,8 +64,10 @@ def _list_tables(ctx: click.Context, parameter: click.Parameter, value: bool) ->
     "--record",
     type=Folder(),
     metavar="DIR",
-    help="write the table and its runs, with commit, versions and device, into this folder of records",
+    help="keep the table and its runs, with commit, versions and device, in this folder of records; runs that it holds "
+    "are not done again",
 )
+@click.option("--only-finished", is_flag=True, help="show what is finished, and do nothing")
 def reproduce(
     *,
     name: str,
@@ -79,12 +81,13 @@ def reproduce(
     data_dir: Path | None,
     out: Path | None,
     record: Path | None,
+    only_finished: bool,
 ) -> None:
     """Train the cells of a published table with several seeds, and print them beside its figures.
 
     For each cell the learning rate is chosen on the validation images, then as many runs as there are seeds are
     measured on the test images. What is finished is never done again: the same command shows it, and goes on where it
-    was stopped, however that was.
+    was stopped, however that was; with --record also on another machine.
     """
     table = TABLES[name].load()
     chosen = _chosen(table, cells)
@@ -95,29 +98,35 @@ def reproduce(
     if protocol not in table.protocols:
         raise UserError("reproduce", f"--protocol must be one of {', '.join(table.protocols)}, but it is {protocol!r}")
     root = Path("runs") / f"{name}-{protocol}" if out is None else out
-    from drawgrad.studies.engine import JobFolderError
-    from drawgrad.studies.reproduction import Reproduction
+    from drawgrad.studies.data import DataError
+    from drawgrad.studies.engine import JobFolderError, LedgerError
+    from drawgrad.studies.reproduction import Reproduction, TableRecord, TableRecordError
     from drawgrad.studies.runs.settings import SettingError
     from drawgrad.studies.tasks.autoencoder.training import select_device
 
     settings = {} if device == "cpu" else {"device": device}
     study = Reproduction(table, table.protocols[protocol], chosen, seeds, settings, steps, data_dir)
-    again = f"go on with the same command; what was finished is in {shlex.quote(str(root))}"
+    where = [root] if record is None else [root, record]
+    again = f"go on with the same command; what was finished is in {' and '.join(shlex.quote(str(w)) for w in where)}"
     with when_interrupted("reproduce", lambda: f"interrupted; {again}"):
         try:
             select_device(device)
-            findings = _do(study, root, jobs)
+            # What repeats the study, without the places of this machine, and for any number of seeds.
+            typed = ["drawgrad", "reproduce", name, "--protocol", protocol]
+            typed += [] if steps is None else ["--steps", str(steps)]
+            typed += [] if device == "cpu" else ["--device", device]
+            kept = None if record is None else TableRecord(study, record, f"{shlex.join(typed)} --seeds {{}}")
+            desk = _Desk(study, root, jobs, kept)
+            findings = desk.finished() if only_finished else desk.do()
         except SettingError as error:
             raise UserError("reproduce", f"--{error.setting} {error.message}") from error
         except JobFolderError as error:
             raise UserError("reproduce", f"{error}; choose another folder with --out") from error
-    _say(findings, root)
-    if record is not None:
-        # What repeats the study, without the places of this machine.
-        typed = ["drawgrad", "reproduce", name, "--protocol", protocol, "--seeds", str(seeds)]
-        typed += [word for pattern in cells for word in ("--cells", pattern)]
-        typed += [] if steps is None else ["--steps", str(steps)]
-        print(f"Record: {findings.record(record, shlex.join(typed))}")
+        except DataError as error:
+            raise UserError("reproduce", f"no run was begun: {error}") from error
+        except (LedgerError, TableRecordError) as error:
+            raise UserError("reproduce", f"--record {error}") from error
+        _say(findings, desk)
     if findings.failures():
         raise UserError("reproduce", f"{len(findings.failures())} of {study.count()} runs failed, see above", code=1)
 
@@ -143,23 +152,58 @@ def _show_cells(cells: Sequence[Cell]) -> None:
         click.echo(f"{cell.name:50} {printed:>6}  {'; '.join(cell.deviations)}".rstrip())
 
 
-def _do(study: Reproduction, root: Path, workers: int) -> Findings:
-    from rich.console import Console
+class _Desk:
+    """Where the runs of a study come together, and go into its record.
 
-    from drawgrad.cli.jobs import JobsDisplay
-    from drawgrad.studies.engine import run
+    Args:
+        study: The study.
+        root: The folder of the folders of its jobs.
+        workers: How many run at the same time.
+        record: Its record, if it has one.
+    """
 
-    with JobsDisplay(Console(), study.count()) as display:
+    def __init__(self, study: Reproduction, root: Path, workers: int, record: TableRecord | None) -> None:
+        self.study, self.root, self.workers, self.record = study, root, workers, record
+        self.ledger = None if record is None else record.ledger
+        self.recorded = 0
 
-        def engine(jobs: Sequence[Job]) -> Iterator[Outcome]:
-            return run(jobs, root, workers=workers, listener=display.told)
+    def do(self) -> Findings:
+        """Do what is not finished yet; the record is written with every run that ends."""
+        from rich.console import Console
 
-        return study.do(engine, display.ended)
+        from drawgrad.cli.jobs import JobsDisplay
+        from drawgrad.studies.engine import run
+
+        with JobsDisplay(Console(), self.study.count()) as display:
+
+            def engine(jobs: Sequence[Job]) -> Iterator[Outcome]:
+                return run(
+                    jobs, self.root, workers=self.workers, listener=display.told, ledger=self.ledger,
+                    before=self.study.check_data,
+                )  # fmt: skip
+
+            def ended(outcome: Outcome) -> None:
+                display.ended(outcome)
+                self._count(outcome)
+                if self.record is not None and not outcome.earlier:
+                    self.record.update()
+
+            return self.study.do(engine, ended)
+
+    def finished(self) -> Findings:
+        """What is finished already."""
+        from drawgrad.studies.engine import finished
+
+        return self.study.do(lambda jobs: finished(jobs, self.root, self.ledger), self._count)
+
+    def _count(self, outcome: Outcome) -> None:
+        self.recorded += outcome.recorded
 
 
-def _say(findings: Findings, root: Path) -> None:
+def _say(findings: Findings, desk: _Desk) -> None:
     page = findings.page()
-    picture = page.save(root)
+    desk.root.mkdir(parents=True, exist_ok=True)
+    picture = page.save(desk.root)
     lines = [page.title, "", page.text(), "", *findings.table.text(), f"Protocol: {findings.how}."]
     claims = findings.claims()
     if claims:
@@ -171,5 +215,11 @@ def _say(findings: Findings, root: Path) -> None:
         ]
     for failure in findings.failures():
         lines.append(f"failed: {failure.row}, {failure.column}, seed {failure.seed}: {failure.failure}")
-    lines += ["", f"{len(findings.results)} runs of {findings.seconds() / 60:.0f} minutes in all. Figure: {picture}"]
+    count = len(findings.results) + len(findings.trials)
+    lines += ["", f"{count} runs of {findings.seconds() / 60:.0f} minutes in all. Figure: {picture}"]
+    if desk.record is not None:
+        if desk.recorded:
+            lines.append(f"{desk.recorded} of them were not done here: {desk.record.ledger.path} has them.")
+        path = desk.record.update()
+        lines.append("No record: no run is finished." if path is None else f"Record: {path}")
     click.echo("\n".join(lines))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from drawgrad.studies.engine.jobs import Job, JobFolderError, Outcome, Recipe
-from drawgrad.studies.engine.local import run
+from drawgrad.studies.engine.ledger import Ledger, LedgerError
+from drawgrad.studies.engine.local import finished, run
 
-__all__ = ["Job", "JobFolderError", "Outcome", "Recipe", "run"]
+__all__ = ["Job", "JobFolderError", "Ledger", "LedgerError", "Outcome", "Recipe", "finished", "run"]

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from drawgrad.studies.files import write_atomically
 
-__all__ = ["Job", "JobFolderError", "Outcome", "Recipe", "perform"]
+__all__ = ["Job", "JobFolderError", "Outcome", "Recipe", "key_of", "perform"]
 
 
 class Recipe(Protocol):
@@ -51,6 +51,7 @@ class Outcome:
         result: What the recipe found; None if it failed.
         failure: Why it failed, in one line; None if it did not.
         earlier: Whether it was finished in an earlier session.
+        recorded: Whether a ledger says so, and not its folder.
         origin: Where the result comes from, the fields of a :class:`~drawgrad.studies.records.Provenance`.
     """
 
@@ -60,6 +61,7 @@ class Outcome:
     result: dict[str, Any] | None = None
     failure: str | None = None
     earlier: bool = False
+    recorded: bool = False
     origin: dict[str, Any] = field(default_factory=dict)
 
 
@@ -88,7 +90,7 @@ class Job:
     @property
     def key(self) -> str:
         """The same for the same settings, in every process and on every machine."""
-        return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:16]
+        return key_of(self.settings())
 
     def claim(self, root: Path) -> None:
         """Make the folder, and note in it whose it is.
@@ -123,6 +125,11 @@ class Job:
         if found is None or found.get("key") != self.key or not {"seconds", "result", "provenance"} <= found.keys():
             return None
         return Outcome(self, folder, found["seconds"], found["result"], earlier=True, origin=found["provenance"])
+
+
+def key_of(settings: dict[str, Any]) -> str:
+    """The key of a job with these settings."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def perform(job: Job, root: Path, listener: Callable[[str], None]) -> Outcome:

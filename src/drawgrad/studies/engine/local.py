@@ -14,13 +14,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from drawgrad.studies.engine.jobs import Job, Outcome, perform
+from drawgrad.studies.engine.ledger import Ledger
 from drawgrad.studies.files import write_atomically
 
-__all__ = ["run"]
+__all__ = ["finished", "run"]
 
 WORKER = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
@@ -30,8 +31,36 @@ WORKER = (
 Listener = Callable[[str, str], None]
 
 
+def finished(jobs: Sequence[Job], root: Path, ledger: Ledger | None = None) -> Iterator[Outcome]:
+    """Those of the jobs that are finished, in their order; none is begun.
+
+    Args:
+        jobs: The jobs.
+        root: The folder of their folders.
+        ledger: Asked first, and told of what only the folders hold.
+
+    Yields:
+        How they ended.
+    """
+    for job in jobs:
+        outcome = None if ledger is None else ledger.earlier(job, root)
+        if outcome is None:
+            outcome = job.earlier(root)
+            if outcome is None:
+                continue
+            if ledger is not None:
+                ledger.add(outcome)
+        yield outcome
+
+
 def run(
-    jobs: Sequence[Job], root: Path, *, workers: int = 1, listener: Listener = lambda name, message: None
+    jobs: Sequence[Job],
+    root: Path,
+    *,
+    workers: int = 1,
+    listener: Listener = lambda name, message: None,
+    ledger: Ledger | None = None,
+    before: Callable[[Sequence[Job]], None] = lambda jobs: None,
 ) -> Iterator[Outcome]:
     """Do jobs, those that an earlier session finished excepted.
 
@@ -44,6 +73,8 @@ def run(
         root: The folder of their folders.
         workers: How many run at a time. One runs in this process.
         listener: Told the name of a job and in a few words what it is doing.
+        ledger: Of jobs that were finished anywhere: what it holds is not done again, and what is finished is added.
+        before: Called with the jobs that are to be done, if there are any, before the first one begins.
 
     Yields:
         How they ended, in the order in which they did, after those that were finished already.
@@ -53,18 +84,25 @@ def run(
         OSError: If a folder cannot be written.
     """
     for job in jobs:
-        job.claim(root)
-    begun = []
-    for job in jobs:
-        outcome = job.earlier(root)
-        if outcome is None:
-            begun.append(job)
-        else:
+        if ledger is None or ledger.earlier(job, root) is None:
+            job.claim(root)
+    done = set[str]()
+    for outcome in finished(jobs, root, ledger):
+        done.add(outcome.job.name)
+        yield outcome
+    begun = [job for job in jobs if job.name not in done]
+    if not begun:
+        return
+    before(begun)
+    doing = _in_turn(begun, root, listener) if workers == 1 else _side_by_side(begun, root, workers, listener)
+    with contextlib.closing(doing):
+        for outcome in doing:
+            if ledger is not None:
+                ledger.add(outcome)
             yield outcome
-    yield from _in_turn(begun, root, listener) if workers == 1 else _side_by_side(begun, root, workers, listener)
 
 
-def _in_turn(jobs: Sequence[Job], root: Path, listener: Listener) -> Iterator[Outcome]:
+def _in_turn(jobs: Sequence[Job], root: Path, listener: Listener) -> Generator[Outcome, None, None]:
     for job in jobs:
         begin = time.perf_counter()
         try:
@@ -77,7 +115,7 @@ def _in_turn(jobs: Sequence[Job], root: Path, listener: Listener) -> Iterator[Ou
         yield outcome
 
 
-def _side_by_side(jobs: Sequence[Job], root: Path, workers: int, listener: Listener) -> Iterator[Outcome]:
+def _side_by_side(jobs: Sequence[Job], root: Path, workers: int, listener: Listener) -> Generator[Outcome, None, None]:
     waiting, running = list(jobs), set[_Worker]()
     # Lines of the workers; None when one has ended.
     said: queue.SimpleQueue[tuple[_Worker, str | None]] = queue.SimpleQueue()

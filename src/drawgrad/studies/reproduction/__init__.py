@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from drawgrad.studies.reproduction.findings import Findings, RunResult
 from drawgrad.studies.reproduction.recipes import TrainAutoencoder, Training, TrainStructured
+from drawgrad.studies.reproduction.record import TableRecord, TableRecordError
 from drawgrad.studies.reproduction.reproduction import Reproduction
 from drawgrad.studies.reproduction.table import Cell, Claim, Protocol, Table
 
@@ -15,6 +16,8 @@ __all__ = [
     "Reproduction",
     "RunResult",
     "Table",
+    "TableRecord",
+    "TableRecordError",
     "TrainAutoencoder",
     "TrainStructured",
     "Training",

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drawgrad._tables import text_table, with_spread
 from drawgrad.studies.drawing import COLORS, INK, plain_axes
 from drawgrad.studies.engine import Outcome
 from drawgrad.studies.exhibits.page import Page
-from drawgrad.studies.files import write_atomically
-from drawgrad.studies.records import Measurement, Provenance, together, write
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -108,12 +104,14 @@ class Findings:
         how: How its cells were trained, in words.
         cells: Those that were done.
         results: Of the runs.
+        trials: Of the runs that chose the learning rates.
     """
 
     table: Table
     how: str
     cells: tuple[Cell, ...]
     results: tuple[RunResult, ...]
+    trials: tuple[RunResult, ...] = ()
 
     def values(self, row: str, column: str) -> dict[int, float]:
         """What the runs of a cell measured, by seed."""
@@ -128,8 +126,8 @@ class Findings:
         return [each for each in self.results if each.failure is not None]
 
     def seconds(self) -> float:
-        """What all runs took together, on one core each."""
-        return sum(each.seconds for each in self.results)
+        """What all runs took together, with those that chose learning rates, on one core each."""
+        return sum(each.seconds for each in (*self.results, *self.trials))
 
     def header(self) -> tuple[str, ...]:
         """Of :meth:`lines`."""
@@ -156,7 +154,7 @@ class Findings:
         failed = sum((each.row, each.column) == (row, column) for each in self.failures())
         text = f", {failed} failed" if failed else ""
         if not values:
-            return text.removeprefix(", ")
+            return text.removeprefix(", ") or "not done"
         if len(values) == 1:
             return f"{values[0]:.1f} (1){text}"
         return f"{with_spread(statistics.fmean(values), standard_error(values), places=2)} ({len(values)}){text}"
@@ -184,8 +182,7 @@ class Findings:
             gain = f"{each.gain:.2f}" if each.error is None else with_spread(each.gain, each.error, places=2)
             printed = "" if each.printed is None else f"{each.printed:.1f}"
             p = "" if each.corrected is None else f"{each.corrected:.2g}"
-            claim = f"{each.claim.row}: {each.claim.better} beats {each.claim.worse}"
-            rows.append((claim, printed, gain, str(each.seeds), p, each.words))
+            rows.append((str(each.claim), printed, gain, str(each.seeds), p, each.words))
         headings = ("claim", "printed gain", "our gain", "seeds", "p", "")
         return text_table(headings, rows, align="<>>>><") if rows else ""
 
@@ -196,40 +193,6 @@ class Findings:
             f"{self.table.title} ({self.table.unit})", self.header(), self.lines(),
             " ".join([*self.table.text(), f"Protocol: {self.how}."]),
             lambda figure: _draw(figure, self), _signs, (max(7.0, 1.6 + 2.6 * min(len(rows), 4)), 5.2),
-        )  # fmt: skip
-
-    def measurements(self) -> list[Measurement]:
-        """The table as a record has it."""
-        found = []
-        for cell in self.cells:
-            if cell.printed is not None:
-                found.append(Measurement(cell.column, f"{cell.row}, printed", cell.printed, 0.0, "", 1))
-            values = list(self.values(cell.row, cell.column).values())
-            if values:
-                spread = standard_error(values) if len(values) > 1 else 0.0
-                found.append(Measurement(cell.column, cell.row, statistics.fmean(values), spread, "", len(values)))
-        return found
-
-    def record(self, folder: Path, command: str) -> Path:
-        """Write the table as a record, and add those of its runs that are not there yet to `runs/<name>.jsonl`.
-
-        Args:
-            folder: Of the records.
-            command: The command line that repeats the study.
-
-        Returns:
-            Path of the record.
-        """
-        runs = folder / "runs" / f"{self.table.name}.jsonl"
-        runs.parent.mkdir(parents=True, exist_ok=True)
-        there = runs.read_text(encoding="utf-8") if runs.exists() else ""
-        known = {json.loads(line)["key"] for line in there.splitlines()}
-        new = [json.dumps(vars(each)) for each in self.results if each.value is not None and each.key not in known]
-        write_atomically(runs, there + "".join(line + "\n" for line in new))
-        return write(
-            self.table.name, f"{self.table.paper}: {self.table.unit}", self.measurements(),
-            spread="standard error over seeds", command=command, seconds=self.seconds(), folder=folder,
-            origin=together(Provenance(**each.origin) for each in self.results if each.value is not None),
         )  # fmt: skip
 
 

@@ -58,6 +58,14 @@ class Training(ABC):
         config = self.config(0)
         return self.changed(epochs=max(1, round(steps * config.data.batch_size / EXAMPLES[config.data.data])))
 
+    def check_data(self) -> None:
+        """Read the data once.
+
+        Raises:
+            DataError: If they are missing, damaged, or cannot be downloaded.
+        """
+        load(self.config(0).data.data, self.data_dir)
+
     @abstractmethod
     def config(self, seed: int) -> Any:
         """All settings."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from drawgrad.studies.engine import Job, Outcome
+from drawgrad.studies.engine import Job, Ledger, Outcome
 from drawgrad.studies.reproduction.findings import Findings, RunResult
 from drawgrad.studies.reproduction.recipes import Training
-from drawgrad.studies.reproduction.table import Cell, Protocol, Table
+from drawgrad.studies.reproduction.table import Cell, Protocol, Table, slug
 
 __all__ = ["TRIAL_SEED", "Reproduction"]
 
@@ -64,6 +65,25 @@ class Reproduction:
         """How many runs there are in all."""
         return len(self.trials()) + self.seeds * len(self.cells)
 
+    def check_data(self, jobs: Sequence[Job]) -> None:
+        """Read the data that jobs of this study need, so that what is missing is found before the first one begins.
+
+        Raises:
+            DataError: If they are missing, damaged, or cannot be downloaded.
+        """
+        recipes: list[Any] = [job.recipe for job in jobs]
+        for recipe in {recipe.config(0).data.data: recipe for recipe in recipes}.values():
+            recipe.check_data()
+
+    @property
+    def name(self) -> str:
+        """Of the record: that of the table, and what was not as usual."""
+        usual = self.protocol is next(iter(self.table.protocols.values()))
+        protocol = next(name for name, each in self.table.protocols.items() if each is self.protocol)
+        words = [self.table.name] + ([] if usual else [protocol])
+        words += [] if self.steps is None else [f"{self.steps} steps"]
+        return slug(" ".join([*words, *map(str, self.settings.values())]))
+
     def how(self) -> str:
         """How the cells are trained, in words."""
         return self.protocol.text + ("" if self.steps is None else f"; but {self.steps} steps, and a fifth in a trial")
@@ -72,42 +92,51 @@ class Reproduction:
         """Do what is not done yet.
 
         Args:
-            engine: Does jobs, and yields how they ended.
+            engine: Does jobs, and yields how they ended; jobs that it leaves out are shown as not done.
             listener: Told of every job that ended.
 
         Returns:
             What came out; the same whenever and however often it is done.
         """
-        trials = self.trials()
-        values: dict[Cell, dict[float, float]] = {cell: {} for cell in self.cells}
-        failures: dict[Cell, str] = {}
+        trials, tried = self.trials(), dict[Cell, list[RunResult]]()
         for outcome in engine(list(trials)):
             listener(outcome)
-            cell, lr = trials[outcome.job]
-            result = outcome.result or {}
-            if "value" in result:
-                values[cell][lr] = result["value"]
-            else:
-                failures[cell] = outcome.failure or result["diverged"]
-        lrs = {}
-        for cell, found in values.items():
-            if not trials:
-                (lrs[cell],) = self.protocol.lrs
-            elif found:
-                lrs[cell] = min(found, key=lambda lr: (found[lr], lr))
-        runs = self.runs(lrs)
+            cell, rate = trials[outcome.job]
+            tried.setdefault(cell, []).append(RunResult.of(cell.row, cell.column, rate, outcome))
+        lrs = {cell: self._best(tried.get(cell, [])) for cell in self.cells}
+        # A choice is made once all its trials have ended.
+        ended = [cell for cell in self.cells if not trials or len(tried.get(cell, [])) == len(self.protocol.lrs)]
+        runs = self.runs({cell: lr for cell in ended if (lr := lrs[cell]) is not None})
         results = [
-            RunResult(cell.row, cell.column, TRIAL_SEED, None, failure=failures[cell])
-            for cell in self.cells
-            if cell not in lrs
+            RunResult(cell.row, cell.column, TRIAL_SEED, None, failure=tried[cell][-1].failure)
+            for cell in ended
+            if lrs[cell] is None
         ]
         for outcome in engine(list(runs)):
             listener(outcome)
-            cell, lr = runs[outcome.job]
-            results.append(RunResult.of(cell.row, cell.column, lr, outcome))
+            cell, rate = runs[outcome.job]
+            results.append(RunResult.of(cell.row, cell.column, rate, outcome))
         order = {(cell.row, cell.column): number for number, cell in enumerate(self.cells)}
         results.sort(key=lambda each: (order[each.row, each.column], each.seed))
-        return Findings(self.table, self.how(), self.cells, tuple(results))
+        return Findings(self.table, self.how(), self.cells, tuple(results), tuple(chain.from_iterable(tried.values())))
+
+    def recorded(self, ledger: Ledger) -> Findings:
+        """What a ledger holds of all cells of the table, with all its seeds, whatever cells and seeds this study has.
+
+        Args:
+            ledger: Of runs by this protocol, and of others.
+        """
+        seeds = 1 + max(ledger.seeds - {TRIAL_SEED}, default=0)
+        whole = replace(self, cells=self.table.cells, seeds=seeds)
+        nowhere = Path()  # No folder is looked into.
+        return whole.do(lambda jobs: (found for job in jobs if (found := ledger.earlier(job, nowhere)) is not None))
+
+    def _best(self, tried: Sequence[RunResult]) -> float | None:
+        """The learning rate of the best trial; None if none of them came to its end."""
+        if len(self.protocol.lrs) == 1:
+            return self.protocol.lrs[0]
+        found = [(each.value, each.lr) for each in tried if each.value is not None and each.lr is not None]
+        return min(found)[1] if found else None
 
     def _recipe(self, cell: Cell, lr: float) -> Training:
         recipe = replace(cell.recipe.changed(**self.protocol.settings, lr=lr), data_dir=self.data_dir)

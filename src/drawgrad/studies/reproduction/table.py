@@ -43,6 +43,9 @@ class Claim:
     better: str
     worse: str
 
+    def __str__(self) -> str:
+        return f"{self.row}: {self.better} beats {self.worse}"
+
 
 @dataclass(frozen=True)
 class Protocol:

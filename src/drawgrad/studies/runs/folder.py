@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from drawgrad.studies.files import write_atomically
+from drawgrad.studies.files import lock, write_atomically
 from drawgrad.studies.runs.checkpoints import Checkpoints
 from drawgrad.studies.runs.journal import EVENTS, Journal
 from drawgrad.studies.runs.settings import (
@@ -92,7 +91,7 @@ class RunFolder:
         try:
             made = not self.root.exists()
             self.root.mkdir(parents=True, exist_ok=True)
-            handle = _lock(self.root)
+            handle = lock(self.root)
         except BlockingIOError as error:
             raise RunFolderError(
                 f"another process is training in {self.root}; wait for its end, or give another folder with --out"
@@ -192,27 +191,6 @@ class RunFolder:
         files += [*self.events.glob(EVENTS), *Checkpoints(self.checkpoints, "").paths(), self.config]
         for path in files:
             path.unlink(missing_ok=True)
-
-
-def _lock(folder: Path) -> int | None:
-    """Hold a folder until the handle is closed or the process ends, however it ends.
-
-    Raises:
-        BlockingIOError: If another process holds it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such locks: two starts in one folder are not noticed there.
-        return None
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise BlockingIOError(error.errno, error.strerror) from error
-        return None  # A file system without locks.
-    return handle
 
 
 def _some(names: list[str]) -> str:
