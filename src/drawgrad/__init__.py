@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from drawgrad import diagnostics, distributions, estimators, functional, logic, schedules, studies, variables
+    from drawgrad import diagnostics, distributions, estimators, functional, logic, nn, schedules, studies, variables
 
 __all__ = [
     "__version__",
@@ -25,6 +25,7 @@ __all__ = [
     "estimators",
     "functional",
     "logic",
+    "nn",
     "schedules",
     "studies",
     "variables",

@@ -120,6 +120,9 @@ class Relaxable(Countable):
     def mean(self) -> Tensor:
         return self.probs()
 
+    def mode(self) -> Tensor:
+        return self.sample_of(self.winner(self.logits.detach()))
+
     def jacobian(self, p: Tensor, grad: Tensor) -> Tensor:
         """J(p) grad with J(p) = diag(p) - p p^T."""
         return p * (grad - self.inner(p, grad))

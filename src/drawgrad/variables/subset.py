@@ -53,6 +53,10 @@ class Subset(KOfClasses):
     def mean(self) -> Tensor:
         return subset_marginals(self.logits, self.k)
 
+    def mode(self) -> Tensor:
+        most: Tensor = self.law.mode
+        return most.detach()
+
 
 def _binomial(n: int, r: int) -> int:
     # Numbers beyond 64 bits belong to more states than can be listed.

@@ -165,6 +165,10 @@ class Variable(ABC):
         """The mean of z, differentiable, or None where there is none to be had."""
         return None
 
+    def mode(self) -> Tensor | None:
+        """The most probable z, without a gradient, or None where it is not known."""
+        return None
+
     def draw_antithetic(self, seed: Tensor) -> Index:
         """Indices of pairs of samples that lie as far apart as one uniform number for both allows.
 

@@ -1,0 +1,8 @@
+"""Modules that choose: each one holds a :class:`Choice`, which draws in training and is deterministic in evaluation."""
+
+from __future__ import annotations
+
+from drawgrad.nn.choice import Choice
+from drawgrad.nn.temperature import Tempered, set_temperature
+
+__all__ = ["Choice", "Tempered", "set_temperature"]

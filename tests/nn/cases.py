@@ -1,0 +1,61 @@
+"""Every module of ``drawgrad.nn`` at a small size: the cases that the contract is checked on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+import drawgrad.nn as dn
+from drawgrad.estimators import GumbelSoftmax, ReinMax, STGumbelTopK
+from drawgrad.variables import Binary, Subset
+
+
+class Case(NamedTuple):
+    """A module to be checked.
+
+    Args:
+        name: of the case; begins with the name of the class.
+        make: makes the module with the factory arguments ``device`` and ``dtype``.
+        shape: of its input.
+        draws: whether training is random.
+    """
+
+    name: str
+    make: Callable[..., nn.Module]
+    shape: tuple[int, ...]
+    draws: bool = True
+
+    def input(self, dtype: torch.dtype = torch.float32, offset: float = 0.0) -> Tensor:
+        """An input, always the same."""
+        count = torch.Size(self.shape).numel()
+        return (torch.arange(count, dtype=torch.float64) * 0.7 + offset).sin().reshape(self.shape).to(dtype)
+
+
+CASES = (
+    Case("Choice", dn.Choice, (6, 5)),
+    Case("Choice, learned", partial(dn.Choice, GumbelSoftmax(tau=0.7), learned=True), (6, 5)),
+    Case("Choice, ReinMax", partial(dn.Choice, ReinMax(tau=1.1)), (2, 3, 5)),
+    Case("Choice, bits", partial(dn.Choice, among=Binary), (6, 5)),
+    Case("Choice, subset", partial(dn.Choice, STGumbelTopK(tau=0.5), partial(Subset, k=2)), (6, 5)),
+)
+"""One line for each module, or for each of its ways to work."""
+
+
+def tensors(found: Any) -> list[Tensor]:
+    """All tensors of a result."""
+    leaves, _ = torch.utils._pytree.tree_flatten(found)
+    return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+
+
+def loss_of(found: Any) -> Tensor:
+    """A number that depends on all of a result, in another way on each element."""
+    total = torch.zeros(())
+    for tensor in tensors(found):
+        if tensor.is_floating_point():
+            weights = (torch.arange(tensor.numel(), dtype=torch.float32) * 0.9).cos().reshape(tensor.shape)
+            total = total + (tensor.float() * weights).sum() + 0.1 * tensor.float().square().sum()
+    return total

@@ -1,0 +1,211 @@
+"""What every module of ``drawgrad.nn`` keeps: draws, seeds, dtypes, compilers, processes, states, words."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.checkpoint import checkpoint
+
+import drawgrad.nn as dn
+from tests.nn.cases import CASES, Case, loss_of, tensors
+
+each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+BASES = {"Tempered"}
+"""Public classes that are no modules to be used by themselves."""
+
+
+def made(case: Case, **factory: Any) -> nn.Module:
+    torch.manual_seed(0)
+    return case.make(**factory)
+
+
+def same(first: Any, second: Any) -> bool:
+    pairs = zip(tensors(first), tensors(second), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def trained(module: nn.Module, x: Tensor, call: Any = None, seed: int = 5) -> list[Tensor]:
+    """Result, gradient of the input and gradients of the parameters, of a draw by torch's generator."""
+    x = x.clone().requires_grad_()
+    module.zero_grad()
+    torch.manual_seed(seed)
+    found = (module if call is None else call)(x)
+    loss_of(found).backward()
+    gradients = [x.grad, *(p.grad for p in module.parameters())]
+    return [t.detach() for t in tensors(found)] + [g for g in gradients if g is not None]
+
+
+def test_every_module_is_listed() -> None:
+    public = {name for name in dn.__all__ if inspect.isclass(getattr(dn, name))}
+    modules = {name for name in public if issubclass(getattr(dn, name), nn.Module)} - BASES
+    assert modules <= {case.name.partition(",")[0] for case in CASES}
+    assert all(type(made(case)).__name__ == case.name.partition(",")[0] for case in CASES)
+
+
+@each
+def test_training_draws_and_a_seed_says_what(case: Case) -> None:
+    module, x = made(case).train(), case.input()
+    results = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        results.append(module(x))
+    assert same(results[0], results[1])
+    assert same(results[0], results[2]) is not case.draws
+    if case.draws:
+        assert same(module(x, seed=3), module(x, seed=torch.tensor(3)))
+        generator = torch.Generator().manual_seed(4)
+        assert not same(module(x, generator=generator), module(x, generator=generator))
+        with pytest.raises(ValueError, match="both given"):
+            module(x, seed=3, generator=generator)
+
+
+@each
+def test_evaluation_is_deterministic_and_draws_nothing(case: Case) -> None:
+    module, x = made(case).eval(), case.input()
+    state = torch.get_rng_state()
+    first = module(x)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(99)
+    assert same(first, module(x))
+
+
+@each
+def test_gradients_are_finite_and_reach_what_learns(case: Case) -> None:
+    module, x = made(case).train(), case.input().requires_grad_()
+    reached = torch.zeros(1 + len(list(module.parameters())), dtype=torch.bool)
+    for seed in range(8):
+        module.zero_grad()
+        x.grad = None
+        loss_of(module(x, **({"seed": seed} if case.draws else {}))).backward()
+        gradients = [x.grad, *(p.grad for p in module.parameters())]
+        assert all(g.isfinite().all() for g in gradients if g is not None)
+        reached |= torch.tensor([g is not None and bool(g.any()) for g in gradients])
+    assert reached.all()
+
+
+@each
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["f16", "bf16"])
+def test_autocast(case: Case, dtype: torch.dtype) -> None:
+    module = made(case).train()
+    with torch.autocast("cpu", dtype):
+        results = trained(module, case.input())
+    assert all(t.isfinite().all() for t in results if t.is_floating_point())
+    half = case.input(dtype).requires_grad_()
+    with torch.autocast("cpu", dtype):
+        loss_of(module(half)).backward()
+    assert half.grad is not None
+    assert half.grad.isfinite().all()
+
+
+@each
+def test_compiles_to_one_graph(case: Case) -> None:
+    torch.compiler.reset()
+    module, x = made(case).train(), case.input()
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(trained(module, x, compiled), trained(module, x))
+    module.eval()
+    torch.testing.assert_close(trained(module, x, compiled), trained(module, x))
+
+
+@each
+def test_checkpointing_draws_the_same_noise(case: Case) -> None:
+    module, x = made(case).train(), case.input()
+    # What comes before is computed again as well, and so is what comes after.
+    again = trained(module, x, lambda x: checkpoint(lambda x: module(x * 1.0), x, use_reentrant=False))
+    torch.testing.assert_close(again, trained(module, x))
+
+
+@each
+def test_exports_in_evaluation(case: Case) -> None:
+    module, x = made(case).eval(), case.input()
+    program = torch.export.export(module, (x,))
+    other = case.input(offset=0.4)
+    torch.testing.assert_close(tensors(program.module()(other)), tensors(module(other)))
+    assert not any("drawgrad" in str(node.target) for node in program.graph.nodes)
+
+
+@each
+def test_a_state_makes_another_module_the_same(case: Case, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    first = case.make()
+    with torch.no_grad():
+        for tensor in [*first.parameters(), *first.buffers()]:
+            if tensor.is_floating_point():
+                tensor.add_(0.25)
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    second = made(case)
+    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    x = case.input()
+    assert same(first.eval()(x), second.eval()(x))
+    assert same(*(trained(module.train(), x) for module in (first, second)))
+
+
+@each
+def test_says_what_it_is(case: Case) -> None:
+    module = made(case)
+    assert type(module).extra_repr is not nn.Module.extra_repr
+    assert module.extra_repr()
+    assert "object at" not in repr(module)
+
+
+@each
+def test_resets_all_that_it_holds(case: Case) -> None:
+    module = made(case)
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    with torch.no_grad():
+        for tensor in [*module.parameters(), *module.buffers()]:
+            tensor.fill_(7)
+    for inner in module.modules():
+        if isinstance(inner, nn.ModuleList | nn.Sequential | nn.ParameterList):
+            continue
+        inner.reset_parameters()  # type: ignore[operator]
+    after = module.state_dict()
+    assert after.keys() == before.keys()
+    for name, tensor in after.items():
+        assert not (tensor == 7).any(), name
+        if "tau" in name:
+            assert torch.equal(tensor, before[name])
+
+
+@each
+def test_is_made_where_and_as_it_is_told(case: Case) -> None:
+    for tensor in [*(module := made(case, dtype=torch.float64)).parameters(), *module.buffers()]:
+        assert tensor.dtype == torch.float64 or not tensor.is_floating_point()
+    assert all(t.device.type == "meta" for t in made(case, device="meta").state_dict().values())
+    x = case.input(torch.float64)
+    assert all(t.dtype == torch.float64 for t in tensors(module(x)) if t.is_floating_point())
+
+
+def test_two_processes_learn_as_one(tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(_process, (str(tmp_path / "store"),), nprocs=2)
+
+
+def _process(rank: int, store: str) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    for case in CASES:
+        module = made(case).train()
+        if not any(p.requires_grad for p in module.parameters()):
+            # Without anything to learn there is nothing to synchronize; what comes before it learns.
+            module = nn.Sequential(nn.Linear(case.shape[-1], case.shape[-1]), module)
+        replica = DistributedDataParallel(module, find_unused_parameters=True)
+        x = case.input(offset=0.3 * rank)
+        torch.manual_seed(rank)
+        loss_of(replica(x)).backward()
+        shared = [p.grad.clone() for p in module.parameters() if p.grad is not None]
+        sums = []
+        module.zero_grad()
+        torch.manual_seed(rank)
+        loss_of(module(x)).backward()
+        for p in module.parameters():
+            own = torch.zeros_like(p) if p.grad is None else p.grad
+            torch.distributed.all_reduce(own)
+            sums.append(own / 2)
+        torch.testing.assert_close(shared, sums, msg=lambda words, name=case.name: f"{name}: {words}")
+    torch.distributed.destroy_process_group()
