@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import drawgrad.nn as dn
-from drawgrad.estimators import GumbelSoftmax, ReinMax, STGumbelTopK
+from drawgrad.estimators import GumbelSoftmax, ReinMax, STGumbelSoftmax, STGumbelTopK
 from drawgrad.variables import Binary, Subset
 
 
@@ -41,6 +41,12 @@ CASES = (
     Case("Choice, ReinMax", partial(dn.Choice, ReinMax(tau=1.1)), (2, 3, 5)),
     Case("Choice, bits", partial(dn.Choice, among=Binary), (6, 5)),
     Case("Choice, subset", partial(dn.Choice, STGumbelTopK(tau=0.5), partial(Subset, k=2)), (6, 5)),
+    Case("HardConcreteGate", partial(dn.HardConcreteGate, (2, 5), group=1, initial=0.4), (6, 2, 5)),
+    Case("HardConcreteGate, rows", partial(dn.HardConcreteGate, (5,), shared=False), (6, 5)),
+    Case("Quantizer", partial(dn.Quantizer, 7, 6, groups=2), (2, 5, 6), draws=False),
+    Case("Quantizer, drawn", partial(dn.Quantizer, 7, 6, groups=3, estimator=ReinMax()), (9, 6)),
+    Case("Quantizer, linear", partial(dn.Quantizer, 4, 6, groups=2, inputs=5, estimator=STGumbelSoftmax()), (9, 5)),
+    Case("Quantizer, means", partial(dn.Quantizer, 4, 6, decay=0.9, restart=0.1), (9, 6), draws=False),
 )
 """One line for each module, or for each of its ways to work."""
 
