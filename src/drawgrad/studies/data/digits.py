@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
+from drawgrad._typing import Tensor
 from drawgrad.studies.data.files import DataError
 from drawgrad.studies.data.images import Images
 
-__all__ = ["load_digits"]
+__all__ = ["in_parts", "load_digits"]
 
 CONTENT = "8f26b2bd9d135c256808f68f14fdabddde6d9c7f869ae419704b051f0f14b3b3"
 
@@ -41,6 +42,11 @@ def load_digits(data_dir: Path | None = None) -> Images:
         raise DataError(
             f"digits: sha256 of scikit-learn's images is {found}, but {CONTENT} was expected; reinstall scikit-learn"
         )
-    images = torch.from_numpy(pixels)
-    turn = torch.arange(len(images)) % 9
-    return Images("digits", 8, 8, 16, train=images[turn < 7], valid=images[turn == 7], test=images[turn == 8])
+    train, valid, test = in_parts(torch.from_numpy(pixels))
+    return Images("digits", 8, 8, 16, train=train, valid=valid, test=test)
+
+
+def in_parts(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What belongs to the images to train, to validate and to test, a row an image in scikit-learn's order."""
+    turn = torch.arange(len(rows)) % 9
+    return rows[turn < 7], rows[turn == 7], rows[turn == 8]

@@ -11,7 +11,7 @@ import torch
 from drawgrad.studies.data.files import DataError, RemoteFile, load_file
 from drawgrad.studies.data.images import Images
 
-__all__ = ["TEST_IMAGES", "TRAIN_IMAGES", "load_mnist", "parse_idx_images"]
+__all__ = ["TEST_IMAGES", "TRAIN_IMAGES", "VALID_COUNT", "load_mnist", "parse_idx_images"]
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 
@@ -23,6 +23,7 @@ def _remote(name: str, content: str) -> RemoteFile:
 TRAIN_IMAGES = _remote("train-images-idx3-ubyte.gz", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db")
 TEST_IMAGES = _remote("t10k-images-idx3-ubyte.gz", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7")
 VALID_COUNT = 10_000
+"""Images at the end of the training file that are kept for validation."""
 
 
 def load_mnist(data_dir: Path | None = None) -> Images:

@@ -26,6 +26,7 @@ __all__ = [
     "log_likelihood",
     "log_ratio",
     "log_weights",
+    "mean_and_error",
     "multi_sample_bound",
     "state_probs",
 ]
@@ -149,7 +150,7 @@ def bound_of(
         done += len(block)
         listener(done)
     bound, single = torch.cat(bounds), torch.cat(singles)
-    return Bound(samples, *_mean_and_error(bound), *_mean_and_error(single))
+    return Bound(samples, *mean_and_error(bound), *mean_and_error(single))
 
 
 def log_weights(
@@ -188,6 +189,7 @@ def log_ratio(codes: Tensor, q: Distribution, p: Distribution) -> Float[Tensor, 
     return ratios.expand(len(codes), *ratios.shape).gather(-1, numbers).flatten(2).sum(-1)
 
 
-def _mean_and_error(values: Float[Tensor, "images"]) -> tuple[float, float]:
+def mean_and_error(values: Float[Tensor, "images"]) -> tuple[float, float]:
+    """The mean of numbers and its standard error, NaN for a single one."""
     error = float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
     return float(values.mean()), error

@@ -15,7 +15,7 @@ __all__ = ["Reader", "moved", "read"]
 MEAN, SCALE = 0.13, 0.31
 """Of MNIST's pixels."""
 TURN, SHEAR, STRETCH, SHIFT = 0.2, 0.15, 0.1, 2.0
-"""How far an image is moved at most: radians, slope, share of its size, pixels."""
+"""How far an image is moved at most: radians, slope, share of its size, pixels of 28."""
 VIEWS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
 """Shifts in pixels at which an image is read."""
 TOGETHER = 1000
@@ -53,12 +53,14 @@ class Reader(nn.Module):
         return self.layers(((images - MEAN) / SCALE).contiguous(memory_format=torch.channels_last))
 
 
-def moved(images: Float[Tensor, "count 1 28 28"], generator: torch.Generator) -> Float[Tensor, "count 1 28 28"]:
+def moved(
+    images: Float[Tensor, "count 1 height width"], generator: torch.Generator
+) -> Float[Tensor, "count 1 height width"]:
     """Each image turned, sheared, stretched and shifted a little at random: what it shows stays, whatever it is."""
     count = len(images)
 
     def between(bound: float, *shape: int) -> Tensor:
-        return (torch.rand(count, *shape, generator=generator) * 2 - 1) * bound
+        return (torch.rand(count, *shape, generator=generator, device=images.device) * 2 - 1) * bound
 
     angle, (wide, high) = between(TURN), 1 + between(STRETCH, 2).T
     # The grid's unit is half an image.

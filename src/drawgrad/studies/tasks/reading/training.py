@@ -14,6 +14,7 @@ from torch import nn
 from drawgrad._checks import check_count
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.schedules import cosine, join, linear
+from drawgrad.studies.runs.average import Averaged
 from drawgrad.studies.runs.checkpoints import Checkpoints
 from drawgrad.studies.runs.journal import Journal, read_metrics
 from drawgrad.studies.runs.loop import Plan, Progress, fit
@@ -21,8 +22,6 @@ from drawgrad.studies.tasks.reading.network import Reader
 
 __all__ = ["Lesson", "Trained", "Training", "train"]
 
-DECAY = 0.998
-"""Of the average of the weights."""
 WARM = 50
 """Steps in which the learning rate rises."""
 CHECKPOINT_EVERY = 250
@@ -112,7 +111,7 @@ def train(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        learner = _Learner(reader(), reader())
+        learner = _Learner(reader())
     task = _Task(learner, lesson)
     plan = Plan(training.epochs, training.batch, seed, CHECKPOINT_EVERY, training.watch_every)
     steps = plan.steps(lesson.examples)
@@ -127,7 +126,7 @@ def train(
 
     fit(
         task,
-        torch.optim.Adam(learner.reader.parameters(), lr=training.lr),
+        torch.optim.Adam(learner.model.parameters(), lr=training.lr),
         plan,
         torch.Generator().manual_seed(seed),
         Checkpoints(folder / "checkpoints", repr((training, seed))),
@@ -140,25 +139,14 @@ def train(
     return Trained(learner.average, curve)
 
 
-class _Learner(nn.Module):
+class _Learner(Averaged[Reader]):
     """What a run carries from one session to the next: the reader, the average of its weights, the seconds it took."""
 
-    steps: Tensor
     seconds: Tensor
 
-    def __init__(self, reader: Reader, average: Reader) -> None:
-        super().__init__()
-        self.reader = reader
-        self.average = average.requires_grad_(False)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.float64))
+    def __init__(self, reader: Reader) -> None:
+        super().__init__(reader)
         self.register_buffer("seconds", torch.zeros((), dtype=torch.float64))
-
-    def follow(self) -> None:
-        """Move the average towards the weights: at first it is that of all steps, so that none is there for long."""
-        share = max(1 - DECAY, 10 / (10 + float(self.steps)))
-        self.steps += 1
-        for average, weight in zip(self.average.parameters(), self.reader.parameters(), strict=True):
-            average.lerp_(weight.detach(), share)
 
 
 class _Task:
@@ -174,7 +162,7 @@ class _Task:
         # What the step before changed; and its time, without that of the spectator.
         self._mark()
         self.model.follow()
-        value = self._lesson.loss(self.model.reader, rows, generator)
+        value = self._lesson.loss(self.model.model, rows, generator)
         return value, {"loss": value.detach()}
 
     def settings(self, step: int) -> dict[str, float]:
