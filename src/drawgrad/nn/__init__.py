@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from drawgrad.nn.choice import Choice
+from drawgrad.nn.grouped import ExpertList, FeedForwardExperts, grouped_product
 from drawgrad.nn.hard_concrete_gate import HardConcreteGate
+from drawgrad.nn.mixture import MixtureOfExperts
 from drawgrad.nn.pruning import prune
 from drawgrad.nn.quantizer import Quantized, Quantizer
+from drawgrad.nn.router import Router, Routing
 from drawgrad.nn.temperature import Tempered, set_temperature
 
 __all__ = [
     "Choice",
+    "ExpertList",
+    "FeedForwardExperts",
     "HardConcreteGate",
+    "MixtureOfExperts",
     "Quantized",
     "Quantizer",
+    "Router",
+    "Routing",
     "Tempered",
+    "grouped_product",
     "prune",
     "set_temperature",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 
@@ -122,14 +122,30 @@ class Choice(Tempered):
             ValueError: if the mask does not broadcast, or ``generator`` and ``seed`` are both given.
         """
         check_floating(logits, "logits")
-        allowed = logits if mask is None else _forbid(logits, mask)
-        variable: Any = self.among(allowed)
-        if self.training or self.eval_mode == "sample":
-            placed = variable.placed(row_offset) if row_offset else variable
-            drawn = draw_seed(generator=generator, seed=seed, device=logits.device)
-            sample: Tensor = self.current().surrogate(placed, drawn)
-        elif self.eval_mode == "mean":
-            sample = variable.mean()
+        if not self.training and self.eval_mode != "sample":
+            return self.settled(logits, mask=mask)
+        variable = self.among(logits if mask is None else _forbid(logits, mask))
+        placed = variable.placed(row_offset) if row_offset else variable
+        drawn = draw_seed(generator=generator, seed=seed, device=logits.device)
+        sample = self.current().surrogate(cast(Any, placed), drawn)
+        return sample if mask is None else torch.where(mask, sample, 0.0)
+
+    def settled(
+        self, logits: Float[Tensor, "*shape"], *, mask: Bool[Tensor, "..."] | None = None
+    ) -> Float[Tensor, "*shape"]:
+        """What is chosen without noise, in training as well: the mean for ``eval_mode="mean"``, else the most probable.
+
+        Args:
+            logits: as for a draw.
+            mask: likewise.
+
+        Returns:
+            The choice, with the gradient of the mean.
+        """
+        check_floating(logits, "logits")
+        variable: Any = self.among(logits if mask is None else _forbid(logits, mask))
+        if self.eval_mode == "mean":
+            sample: Tensor = variable.mean()
         else:
             sample = variable.mode()
             if variable.learns:
