@@ -35,12 +35,26 @@ class Case(NamedTuple):
         return (torch.arange(count, dtype=torch.float64) * 0.7 + offset).sin().reshape(self.shape).to(dtype)
 
 
+def mixture(width: int, k: int, *, device: Any = None, dtype: Any = None, **options: Any) -> nn.Module:
+    """Experts in two tensors where the width is one of grouped products, else in a list."""
+    factory = {"device": device, "dtype": dtype}
+    router = dn.Router(width, 3, k, **options, **factory)
+    if width % 8 == 0:
+        return dn.MixtureOfExperts(router, dn.FeedForwardExperts(3, width, 8, **factory))
+    return dn.MixtureOfExperts(router, [nn.Linear(width, width, **factory) for _ in range(3)])
+
+
 CASES = (
     Case("Choice", dn.Choice, (6, 5)),
     Case("Choice, learned", partial(dn.Choice, GumbelSoftmax(tau=0.7), learned=True), (6, 5)),
     Case("Choice, ReinMax", partial(dn.Choice, ReinMax(tau=1.1)), (2, 3, 5)),
     Case("Choice, bits", partial(dn.Choice, among=Binary), (6, 5)),
     Case("Choice, subset", partial(dn.Choice, STGumbelTopK(tau=0.5), partial(Subset, k=2)), (6, 5)),
+    Case("Router", partial(dn.Router, 5, 6, 2), (3, 2, 5)),
+    Case("Router, filtered", partial(dn.Router, 5, 6, 2, candidates=4, capacity=0.8, normalize=True), (3, 2, 5)),
+    Case("MixtureOfExperts", partial(mixture, 8, 2, capacity=0.8), (3, 4, 8)),
+    Case("MixtureOfExperts, list", partial(mixture, 5, 1, gradient="sparsemixer"), (9, 5)),
+    Case("MixtureOfExperts, dense", partial(mixture, 8, 1, gradient="dense"), (9, 8)),
     Case("HardConcreteGate", partial(dn.HardConcreteGate, (2, 5), group=1, initial=0.4), (6, 2, 5)),
     Case("HardConcreteGate, rows", partial(dn.HardConcreteGate, (5,), shared=False), (6, 5)),
     Case("Quantizer", partial(dn.Quantizer, 7, 6, groups=2), (2, 5, 6), draws=False),

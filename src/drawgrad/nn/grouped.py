@@ -16,6 +16,8 @@ from drawgrad._typing import Float, Int, Tensor
 __all__ = ["ExpertList", "FeedForwardExperts", "grouped_product"]
 
 PRODUCT_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+COMPILED_DTYPES = (torch.bfloat16,)
+"""Those of which torch knows the shape of the result before there is one."""
 ALIGNMENT = 16
 """Bytes of which ``torch._grouped_mm`` wants a multiple in each row."""
 
@@ -25,8 +27,9 @@ def grouped_product(
 ) -> Float[Tensor, "n out"]:
     """Multiply groups of rows with a matrix each.
 
-    It is ``torch._grouped_mm`` where that takes dtype and sizes, and one product after the other elsewhere; in
-    compiled code, which may not wait for the sizes of the groups, then every row is multiplied with every matrix.
+    It is ``torch._grouped_mm`` where that takes dtype and sizes, and one product after the other elsewhere. Compiled
+    code may not wait for the sizes of the groups: there every row is multiplied with every matrix, unless the dtype is
+    bfloat16, of which torch's compiler knows the grouped product.
 
     Args:
         rows: sorted by group.
@@ -50,7 +53,8 @@ def grouped_product(
         rows, weight = rows.to(dtype), weight.to(dtype)
     itemsize = rows.element_size()
     aligned = all(size * itemsize % ALIGNMENT == 0 for size in weight.shape[1:])
-    if rows.dtype in PRODUCT_DTYPES and aligned:
+    dtypes = COMPILED_DTYPES if torch.compiler.is_compiling() else PRODUCT_DTYPES
+    if rows.dtype in dtypes and aligned:
         return torch._grouped_mm(rows, weight, offs=ends)
     # Unbound, for the gradient of an index would be a tensor of the size of all weights for each of them.
     products = [partial(_product, matrix) for matrix in weight.unbind(0)]

@@ -223,7 +223,7 @@ class Router(nn.Module):
             weights = self._mixed(weights, logits, z, place, drawn)
         experts = place if names is None else names.gather(-1, place)
 
-        load = self._count(experts, mask)
+        load = self._count(experts, mask, probs.dtype)
         tokens = load.sum() / self.k
         balance_loss = self._balance_loss(probs, names, load, tokens, mask)
         kept = torch.ones_like(experts, dtype=torch.bool) if mask is None else mask[..., None].expand_as(experts)
@@ -284,8 +284,8 @@ class Router(nn.Module):
         scale = torch.where(likeliest, 1.0, full + (1 - full) * THIRD)
         return weights * (scale + (log_prob - log_prob.detach()))
 
-    def _count(self, experts: Tensor, mask: Tensor | None) -> Tensor:
-        ones = torch.ones_like(experts, dtype=torch.float32)
+    def _count(self, experts: Tensor, mask: Tensor | None, dtype: torch.dtype) -> Tensor:
+        ones = torch.ones_like(experts, dtype=dtype)
         if mask is not None:
             ones = ones * mask[..., None]
         return ones.new_zeros(self.experts).scatter_add(0, experts.flatten(), ones.flatten())
