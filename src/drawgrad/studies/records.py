@@ -30,7 +30,7 @@ NUMERICS = 2
 """Counts the states of the package between which the same settings and seed give other numbers: one more with every
 entry below "Numerics" in the changelog that moves what a study measures."""
 PACKAGES = ("torch", "numba", "drawgrad")
-MEASURED = ("src", "benchmarks")
+MEASURED = ("src", "benchmarks", "examples")
 """Folders whose changes make a run another one than its commit says."""
 
 

@@ -1,0 +1,30 @@
+"""The examples of codebooks, gates and the like run in their short form, and leave a record and a figure."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from drawgrad.studies.records import Record, read
+
+EXAMPLES = {
+    "l0-gates": {"dense", "gates, one penalty for all weights", "printed, one for each layer"},
+    "codebook": {"nearest code", "ReinMax"},
+}
+"""Some of the cases that each record has."""
+
+
+def run(name: str, data: Path, out: Path) -> Record:
+    main = importlib.import_module(f"examples.{name.replace('-', '_')}").main
+    main(["--short", "--data-dir", str(data), "--out", str(out)])
+    return read(out / f"{name}.json")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_runs(name: str, shared_data: Path, tmp_path: Path) -> None:
+    record = run(name, shared_data, tmp_path)
+    assert {cell.case for cell in record.measurements} >= EXAMPLES[name]
+    assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+    assert record.command == f"python -m examples.{name.replace('-', '_')} --short"
