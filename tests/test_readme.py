@@ -28,9 +28,6 @@ class TestCode:
     def test_runs_and_shows_what_is_written(self) -> None:
         assert failures(README) == 0
 
-    def test_of_pages_too(self) -> None:
-        assert failures((ROOT / "docs" / "continuous.md").read_text()) == 0
-
     @pytest.mark.parametrize("code", [">>> 1 + 1\n3\n", ">>> unknown\n"])
     def test_what_is_wrong_is_noticed(self, code: str) -> None:
         assert failures(f"```python\n>>> known = 1\n```\n```python\n{code}```\n") == 1

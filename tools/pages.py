@@ -4,7 +4,7 @@ python -m tools.pages                     # all pages of docs/learn and docs/how
 python -m tools.pages docs/learn/x.md     # one of them
 
 A block with prompts has to show what is written. A block without is run as it stands; a figure that it leaves open is
-the picture that follows it on the page. The file of a picture holds a digest of the code that led to it, so a test can
+the picture right below it on the page. The file of a picture holds a digest of the code that led to it, so a test can
 tell a picture that is no longer that of its page without drawing it.
 """
 
@@ -61,9 +61,9 @@ class Page:
         wrong: list[str] = []
         plt.close("all")
         with mpl.rc_context(mpl.rcParamsDefault):
-            for code, picture in self._with_pictures():
+            for number, (code, picture) in enumerate(self._with_pictures()):
                 if ">>> " in code:
-                    wrong += _examples(code, vars(module), self.file.name)
+                    wrong += _examples(code, vars(module), f"{self.file.name}, block {number}")
                 else:
                     exec(compile(code, str(self.file), "exec", dont_inherit=True), vars(module))
                 left = plt.get_fignums()
@@ -79,7 +79,7 @@ class Page:
         return wrong
 
     def pictures(self) -> list[Picture]:
-        """The pictures that the code makes. Those that commands make have no code just before them."""
+        """The pictures that the code makes. Others have no block without prompts right before them."""
         return [picture for _, picture in self._with_pictures() if picture is not None]
 
     def _with_pictures(self) -> Iterator[tuple[str, Picture | None]]:
@@ -87,7 +87,8 @@ class Page:
         for (code, _), (_, after) in zip(self.parts, [*self.parts[1:], (None, None)], strict=True):
             if code is not None:
                 digest.update(code.encode())
-                yield code, Picture((self.file.parent / after).resolve(), digest.hexdigest()[:16]) if after else None
+                draws = after is not None and ">>> " not in code
+                yield code, Picture((self.file.parent / after).resolve(), digest.hexdigest()[:16]) if draws else None
 
 
 def stale(picture: Picture) -> bool:
