@@ -215,8 +215,7 @@ def _say(findings: Findings, desk: _Desk) -> None:
         ]
     for failure in findings.failures():
         lines.append(f"failed: {failure.row}, {failure.column}, seed {failure.seed}: {failure.failure}")
-    count = len(findings.results) + len(findings.trials)
-    lines += ["", f"{count} runs of {findings.seconds() / 60:.0f} minutes in all. Figure: {picture}"]
+    lines += ["", f"{findings.count()} runs of {findings.seconds() / 60:.0f} minutes in all. Figure: {picture}"]
     if desk.record is not None:
         if desk.recorded:
             lines.append(f"{desk.recorded} of them were not done here: {desk.record.ledger.path} has them.")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drawgrad.studies.engine import run
-from drawgrad.studies.reproduction import Reproduction
+from drawgrad.studies.reproduction import Cell, CellRecipe, Claim, Findings, Protocol, Reproduction, RunResult, Table
 from drawgrad.studies.reproduction.reproduction import TRIAL_SEED
 from tests.studies.reproduction.small import TABLE
 
@@ -108,3 +108,66 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint(tmp_path: Path, monke
     assert {**again, "seconds": None} == {**whole, "seconds": None}
     assert messages[0] == "training 100 %"
     assert not list((tmp_path / "killed").rglob("*.pt"))
+
+
+class Two(CellRecipe):
+    """Finds two numbers of a seed: one that grows with the learning rate, one that does not."""
+
+    def config(self, seed):
+        return None
+
+    def check_data(self):
+        pass
+
+    def evaluations(self):
+        return 1
+
+    def run(self, seed, folder, listener):
+        return {"value": seed + self.settings["lr"], "error": 0.1, "other": 10.0 - seed, "other_error": 0.2}
+
+
+RECIPES = Two({"name": "a"}), Two({"name": "b"})
+PAIRS = tuple(
+    Cell(row, column, recipe, quantity=quantity)
+    for row, quantity in (("first", "value"), ("second", "other"))
+    for column, recipe in zip("ab", RECIPES, strict=True)
+)
+
+
+def paired(higher: bool, cells=PAIRS) -> Reproduction:
+    rates = Protocol("two rates", {}, (0.1, 0.2), {})
+    table = Table("pairs", "Pairs", "Nobody", "", PAIRS, (Claim("second", "a", "b"),), {"rates": rates}, higher=higher)
+    return Reproduction(table, rates, tuple(cells), 2)
+
+
+@pytest.mark.parametrize("higher", [False, True])
+def test_cells_with_one_recipe_share_its_runs(higher, tmp_path):
+    pairs = paired(higher)
+    findings = pairs.do(functools.partial(run, root=tmp_path))
+    assert pairs.count() == findings.count() == 2 * 2 + 2 * 2
+    names = ["lr-0.1", "lr-0.2", "seed-0", "seed-1"]
+    assert sorted(path.parent.name for path in tmp_path.glob("*/*/*/result.json")) == sorted(2 * names)
+    assert list(findings.values("second", "a").values()) == [10.0, 9.0]
+    assert {each.error for each in findings.results if each.row == "second"} == {0.2}
+    # The first row chooses the learning rate: the highest value or the lowest.
+    assert {each.lr for each in findings.results} == {0.2 if higher else 0.1}
+    assert findings.page().title == "Pairs"
+
+
+def test_a_cell_alone_finds_the_runs_of_those_it_shares_them_with(tmp_path):
+    engine = functools.partial(run, root=tmp_path)
+    paired(False).do(engine)
+    again = []
+    findings = paired(False, PAIRS[2:3]).do(engine, again.append)
+    assert all(outcome.earlier for outcome in again)
+    assert list(findings.values("second", "a").values()) == [10.0, 9.0]
+
+
+def test_a_gain_is_the_other_way_round_where_higher_is_better(tmp_path):
+    values = {"a": (3.0, 4.0), "b": (1.0, 1.5)}
+    results = tuple(
+        RunResult("second", column, seed, 0.1, value) for column in "ab" for seed, value in enumerate(values[column])
+    )
+    for higher, gain in ((False, -2.25), (True, 2.25)):
+        (verdict,) = Findings(paired(higher).table, "", PAIRS, results).verdicts()
+        assert verdict.gain == gain

@@ -1,4 +1,4 @@
-"""Published tables, one file a paper: printed figures and recipes."""
+"""Published tables, one file a table: printed figures and recipes."""
 
 from __future__ import annotations
 
@@ -34,6 +34,18 @@ def _jang2017_table1() -> Table:
     return TABLE1
 
 
+def _jang2017_table2() -> Table:
+    from drawgrad.studies.papers.jang2017_table2 import TABLE2
+
+    return TABLE2
+
+
+def _jang2017_figure5() -> Table:
+    from drawgrad.studies.papers.jang2017_figure5 import FIGURE5
+
+    return FIGURE5
+
+
 TABLES = {
     table.name: table
     for table in (
@@ -41,6 +53,16 @@ TABLES = {
             "jang2017-table1",
             "structured prediction and autoencoders by seven gradients, and by seven later ones",
             _jang2017_table1,
+        ),
+        Published(
+            "jang2017-table2",
+            "classification with ten labels a class, the class a discrete variable of an autoencoder",
+            _jang2017_table2,
+        ),
+        Published(
+            "jang2017-figure5",
+            "steps a second of that classification by the number of classes, marginalized and with Gumbel-Softmax",
+            _jang2017_figure5,
         ),
     )
 }

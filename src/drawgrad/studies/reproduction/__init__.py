@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from drawgrad.studies.reproduction.findings import Findings, RunResult
-from drawgrad.studies.reproduction.recipes import TrainAutoencoder, Training, TrainStructured
+from drawgrad.studies.reproduction.recipes import (
+    CellRecipe,
+    TrainAutoencoder,
+    TrainClassifier,
+    Training,
+    TrainStructured,
+)
 from drawgrad.studies.reproduction.record import TableRecord, TableRecordError
 from drawgrad.studies.reproduction.reproduction import Reproduction
-from drawgrad.studies.reproduction.table import Cell, Claim, Protocol, Table
+from drawgrad.studies.reproduction.table import Cell, Claim, Picture, Protocol, Table
+from drawgrad.studies.reproduction.timing import TimeClassifier
 
 __all__ = [
     "Cell",
+    "CellRecipe",
     "Claim",
     "Findings",
+    "Picture",
     "Protocol",
     "Reproduction",
     "RunResult",
     "Table",
     "TableRecord",
     "TableRecordError",
+    "TimeClassifier",
     "TrainAutoencoder",
+    "TrainClassifier",
     "TrainStructured",
     "Training",
 ]

@@ -12,6 +12,7 @@ from drawgrad._tables import text_table, with_spread
 from drawgrad.studies.drawing import COLORS, INK, plain_axes
 from drawgrad.studies.engine import Outcome
 from drawgrad.studies.exhibits.page import Page
+from drawgrad.studies.reproduction.table import Picture
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -54,11 +55,12 @@ class RunResult:
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, row: str, column: str, lr: float, outcome: Outcome) -> RunResult:
-        """The result of a job."""
+    def of(cls, cell: Cell, lr: float, outcome: Outcome) -> RunResult:
+        """What a job found for a cell."""
         result: dict[str, Any] = outcome.result or {}
+        error = "error" if cell.quantity == "value" else f"{cell.quantity}_error"
         return cls(
-            row, column, outcome.job.seed, lr, result.get("value"), result.get("error"), outcome.seconds,
+            cell.row, cell.column, outcome.job.seed, lr, result.get(cell.quantity), result.get(error), outcome.seconds,
             outcome.failure or result.get("diverged"), outcome.job.key, outcome.origin or {},
         )  # fmt: skip
 
@@ -122,36 +124,50 @@ class Findings:
         }
 
     def failures(self) -> list[RunResult]:
-        """The runs that failed."""
-        return [each for each in self.results if each.failure is not None]
+        """The runs that failed, one that several cells share under the first of them."""
+        failed = [each for each in self.results if each.failure is not None]
+        return list({(each.key or (each.row, each.column)): each for each in reversed(failed)}.values())[::-1]
 
     def seconds(self) -> float:
         """What all runs took together, with those that chose learning rates, on one core each."""
-        return sum(each.seconds for each in (*self.results, *self.trials))
+        return sum({each.key: each.seconds for each in (*self.results, *self.trials)}.values())
+
+    def count(self) -> int:
+        """How many runs there are, with those that chose learning rates."""
+        return len({each.key for each in (*self.results, *self.trials) if each.key})
 
     def header(self) -> tuple[str, ...]:
         """Of :meth:`lines`."""
-        rows = dict.fromkeys(cell.row for cell in self.cells)
-        return ("", "evaluations", *(heading for row in rows for heading in (f"{row}, printed", "ours")))
+        found = ["", "evaluations"]
+        for row, printed in self._rows().items():
+            found += [f"{row}, printed", "ours"] if printed else [row]
+        return tuple(found)
+
+    def _rows(self) -> dict[str, bool]:
+        """The rows, in order, and whether the paper has a figure in any of their cells."""
+        found: dict[str, bool] = {}
+        for cell in self.cells:
+            found[cell.row] = found.get(cell.row, False) or cell.printed is not None
+        return found
 
     def lines(self) -> list[list[str]]:
         """The table, a line for each method: evaluations of the model a step and image, printed figures, and ours."""
-        rows = list(dict.fromkeys(cell.row for cell in self.cells))
         found = []
         for column in dict.fromkeys(cell.column for cell in self.cells):
             of = {cell.row: cell for cell in self.cells if cell.column == column}
             counts = sorted({cell.recipe.evaluations() for cell in of.values()})
             line = [column, " or ".join(map(str, counts))]
-            for row in rows:
+            for row, printed in self._rows().items():
                 cell = of.get(row)
-                line.append("" if cell is None or cell.printed is None else f"{cell.printed:.1f}")
+                if printed:
+                    line.append("" if cell is None or cell.printed is None else f"{cell.printed:.1f}")
                 line.append("" if cell is None else self._ours(row, column))
             found.append(line)
         return found
 
     def _ours(self, row: str, column: str) -> str:
         values = list(self.values(row, column).values())
-        failed = sum((each.row, each.column) == (row, column) for each in self.failures())
+        failed = sum((each.row, each.column) == (row, column) and each.failure is not None for each in self.results)
         text = f", {failed} failed" if failed else ""
         if not values:
             return text.removeprefix(", ") or "not done"
@@ -165,11 +181,12 @@ class Findings:
         found = []
         for claim in self.table.claims:
             better, worse = self.values(claim.row, claim.better), self.values(claim.row, claim.worse)
-            gains = [worse[seed] - better[seed] for seed in sorted(better.keys() & worse.keys())]
+            sign = self.table.sign
+            gains = [sign * (worse[seed] - better[seed]) for seed in sorted(better.keys() & worse.keys())]
             if not gains:
                 continue
             of_better, of_worse = printed[claim.row, claim.better], printed[claim.row, claim.worse]
-            difference = None if of_better is None or of_worse is None else of_worse - of_better
+            difference = None if of_better is None or of_worse is None else sign * (of_worse - of_better)
             error = standard_error(gains) if len(gains) > 1 else None
             found.append((claim, difference, statistics.fmean(gains), error, len(gains), _p_of_no_difference(gains)))
         corrected = holm([p for *_, p in found])
@@ -187,12 +204,13 @@ class Findings:
         return text_table(headings, rows, align="<>>>><") if rows else ""
 
     def page(self) -> Page:
-        """The table with a figure: printed figures as hollow markers, ours as full ones."""
-        rows = list(dict.fromkeys(cell.row for cell in self.cells))
+        """The table with its figure; usually printed figures are hollow markers in it, and ours are full ones."""
+        size = (max(7.0, 1.6 + 2.6 * min(len(self._rows()), 4)), 5.2)
+        picture = self.table.picture or Picture(_draw, _signs, size)
         return Page(
-            f"{self.table.title} ({self.table.unit})", self.header(), self.lines(),
+            self.table.with_unit(self.table.title), self.header(), self.lines(),
             " ".join([*self.table.text(), f"Protocol: {self.how}."]),
-            lambda figure: _draw(figure, self), _signs, (max(7.0, 1.6 + 2.6 * min(len(rows), 4)), 5.2),
+            lambda figure: picture.draw(figure, self), picture.signs, picture.size,
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Recipes of trainings: train with some settings, then measure on the validation or the test images."""
+"""Recipes of cells: train with some settings, then measure on the validation or the test images."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from torch import nn
 from drawgrad._typing import Float, Tensor
 from drawgrad.studies.data import Images, load
 from drawgrad.studies.data.images import fixed_binarization
+from drawgrad.studies.data.labels import load_labels
 from drawgrad.studies.runs.folder import RunFolder
 from drawgrad.studies.runs.loop import NotFinite, Progress
 from drawgrad.studies.tasks.autoencoder import config as autoencoder
@@ -24,23 +25,25 @@ from drawgrad.studies.tasks.autoencoder.evaluation import Bound, multi_sample_bo
 from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
 from drawgrad.studies.tasks.autoencoder.objective import VALID_SEED
 from drawgrad.studies.tasks.autoencoder.training import TEST_SEED, train_vae
+from drawgrad.studies.tasks.semisupervised import config as semisupervised
+from drawgrad.studies.tasks.semisupervised.training import measure, train_classifier
 from drawgrad.studies.tasks.structured import config as structured
 from drawgrad.studies.tasks.structured.training import log_likelihood, train_network
 
-__all__ = ["TrainAutoencoder", "TrainStructured", "Training"]
+__all__ = ["CellRecipe", "Listener", "TrainAutoencoder", "TrainClassifier", "TrainStructured", "Training"]
 
-EXAMPLES = {"digits": 1399, "mnist": 55_000, "binarized-mnist": 50_000}
+EXAMPLES = {"digits": 1399, "mnist": 50_000, "binarized-mnist": 50_000}
 """Training images of each data set."""
 
 Listener = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Training(ABC):
-    """A recipe that trains a model on images and measures a bound on their log-likelihood.
+class CellRecipe(ABC):
+    """What is done for a cell of a table.
 
     Args:
-        settings: Of the training, by name; all others have their usual values.
+        settings: By name; all others have their usual values.
         part: Of the images that are measured: `test`, or `valid` where a setting is chosen.
         data_dir: Folder with the data files; nothing that decides on the result.
     """
@@ -75,23 +78,35 @@ class Training(ABC):
         """How many samples of an image the last layer of the model sees in a step."""
 
     @abstractmethod
+    def run(self, seed: int, folder: Path, listener: Listener) -> dict[str, Any]:
+        """Do it; see :class:`~drawgrad.studies.engine.Recipe`.
+
+        Returns:
+            Numbers by name, of which cells show some: `value`, and others. The standard error of `value` is `error`,
+            that of another number `name` is `name_error`. What diverges has `diverged`, the reason, in their place.
+        """
+
+
+class Training(CellRecipe):
+    """A recipe that trains a model on images and measures it on others."""
+
+    @abstractmethod
     def train(self, config: Any, images: Images, folder: RunFolder, listener: Callable[[Progress], None]) -> Any:
         """The trained model; the folder may hold a part of this training."""
 
     @abstractmethod
-    def bound(
-        self, model: Any, x: Float[Tensor, "images pixels"], samples: int, generator: torch.Generator,
+    def measured(
+        self, model: Any, x: Float[Tensor, "images pixels"], config: Any, generator: torch.Generator,
         listener: Callable[[int], None],
-    ) -> Bound:  # fmt: skip
-        """The bound on the mean log-likelihood of binary images."""
+    ) -> dict[str, float]:  # fmt: skip
+        """What the model is worth on binary images: `value`, its standard `error` over the images, and more."""
 
     def run(self, seed: int, folder: Path, listener: Listener) -> dict[str, Any]:
-        """Train and measure; see :class:`~drawgrad.studies.engine.Recipe`.
+        """Train and measure.
 
         Returns:
-            `value`, minus the bound in nats, and its standard `error` over the images; `single`, the same with one
-            sample an image; `samples`, `steps`, and the `seconds` of training and measuring. A training that diverges
-            has `diverged`, the reason, in place of all these.
+            What was measured; `steps`, and the `seconds` of training and measuring. A training that diverges has
+            `diverged`, the reason, in place of all these.
         """
         config = self.config(seed)
         images = load(config.data.data, self.data_dir)
@@ -112,20 +127,21 @@ class Training(ABC):
         device = next(model.parameters()).device
         x = fixed_binarization(grey, images.levels, draw).to(device)
         generator = torch.Generator(device).manual_seed(draw)
-        samples = config.measurement.test_samples
-        bound = self.bound(model, x, samples, generator, lambda done: percent("measuring", done, len(x)))
-        if not math.isfinite(bound.nats):
-            return {"diverged": f"the bound is {bound.nats}"}
+        found = self.measured(model, x, config, generator, lambda done: percent("measuring", done, len(x)))
+        strange = next((name for name, value in found.items() if not math.isfinite(value)), None)
+        if strange is not None:
+            return {"diverged": f"the {strange} that was measured is {found[strange]}"}
         # What it takes to go on is needed no more, and is large.
         shutil.rmtree(run.checkpoints, ignore_errors=True)
-        return {
-            "value": -bound.nats,
-            "error": bound.error,
-            "single": -bound.elbo,
-            "samples": samples,
+        return found | {
             "steps": config.optimization.epochs * math.ceil(len(images.train) / config.data.batch_size),
             "seconds": {"training": trained - begin, "measuring": time.perf_counter() - trained},
         }
+
+
+def _figures(bound: Bound) -> dict[str, float]:
+    """Minus the bound in nats, its standard error over the images, and the same with one sample an image."""
+    return {"value": -bound.nats, "error": bound.error, "single": -bound.elbo, "samples": bound.samples}
 
 
 class _Percent:
@@ -162,11 +178,11 @@ class TrainAutoencoder(Training):
     ) -> nn.Module:  # fmt: skip
         return train_vae(config, images, folder, listener=listener).model
 
-    def bound(
-        self, model: Any, x: Float[Tensor, "images pixels"], samples: int, generator: torch.Generator,
-        listener: Callable[[int], None],
-    ) -> Bound:  # fmt: skip
-        return multi_sample_bound(model, x, samples, generator, listener)
+    def measured(
+        self, model: Any, x: Float[Tensor, "images pixels"], config: autoencoder.AutoencoderConfig,
+        generator: torch.Generator, listener: Callable[[int], None],
+    ) -> dict[str, float]:  # fmt: skip
+        return _figures(multi_sample_bound(model, x, config.measurement.test_samples, generator, listener))
 
 
 class TrainStructured(Training):
@@ -188,8 +204,41 @@ class TrainStructured(Training):
     ) -> nn.Module:  # fmt: skip
         return train_network(config, images, folder, listener=listener)
 
-    def bound(
-        self, model: Any, x: Float[Tensor, "images pixels"], samples: int, generator: torch.Generator,
-        listener: Callable[[int], None],
-    ) -> Bound:  # fmt: skip
-        return log_likelihood(model, x, samples, generator, listener)
+    def measured(
+        self, model: Any, x: Float[Tensor, "images pixels"], config: structured.StructuredConfig,
+        generator: torch.Generator, listener: Callable[[int], None],
+    ) -> dict[str, float]:  # fmt: skip
+        return _figures(log_likelihood(model, x, config.measurement.test_samples, generator, listener))
+
+
+class TrainClassifier(Training):
+    """A classifier from few labels and many images; `value` is its accuracy in percent, `elbo` the bound in nats."""
+
+    def config(self, seed: int) -> semisupervised.SemiSupervisedConfig:
+        return semisupervised.configure(**self.settings, seed=seed)
+
+    def check_data(self) -> None:
+        super().check_data()
+        load_labels(self.config(0).data.data, self.data_dir)
+
+    def evaluations(self) -> int:
+        config = self.config(0)
+        return make_estimator(config).evaluations(_states(config.model), config.model.variables)
+
+    def train(
+        self, config: semisupervised.SemiSupervisedConfig, images: Images, folder: RunFolder,
+        listener: Callable[[Progress], None],
+    ) -> nn.Module:  # fmt: skip
+        return train_classifier(config, images, load_labels(config.data.data, self.data_dir), folder, listener=listener)
+
+    def measured(
+        self, model: Any, x: Float[Tensor, "images pixels"], config: semisupervised.SemiSupervisedConfig,
+        generator: torch.Generator, listener: Callable[[int], None],
+    ) -> dict[str, float]:  # fmt: skip
+        labels = load_labels(config.data.data, self.data_dir)
+        of_part = labels.test if self.part == "test" else labels.valid
+        found = measure(model, x, of_part.to(x.device), generator, listener)
+        return {
+            "value": 100 * found.accuracy, "error": 100 * found.accuracy_error,
+            "elbo": found.elbo, "elbo_error": found.elbo_error,
+        }  # fmt: skip

@@ -73,7 +73,7 @@ class TableRecord:
                 origins.append(Provenance(**{name: getattr(before, name) for name in Provenance.__annotations__}))
                 seconds = max(seconds, before.seconds)
             return write(
-                self.study.name, f"{findings.table.paper}: {findings.table.unit}", cells,
+                self.study.name, findings.table.with_unit(findings.table.paper), cells,
                 spread="standard error over seeds", command=command, seconds=seconds, folder=self.folder,
                 origin=together(origins),
             )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 from drawgrad.studies.engine import Job, Ledger, Outcome
 from drawgrad.studies.reproduction.findings import Findings, RunResult
-from drawgrad.studies.reproduction.recipes import Training
+from drawgrad.studies.reproduction.recipes import CellRecipe
 from drawgrad.studies.reproduction.table import Cell, Protocol, Table, slug
 
 __all__ = ["TRIAL_SEED", "Reproduction"]
@@ -46,7 +46,7 @@ class Reproduction:
     def trials(self) -> dict[Job, tuple[Cell, float]]:
         """The runs that choose the learning rates, where there is more than one."""
         found = {}
-        for cell in self.cells if len(self.protocol.lrs) > 1 else ():
+        for cell in self._leaders() if len(self.protocol.lrs) > 1 else ():
             for lr in self.protocol.lrs:
                 recipe = replace(self._recipe(cell, lr), part="valid").changed(**self.protocol.trial)
                 recipe = recipe if self.steps is None else recipe.lasting(self.steps // 5)
@@ -54,7 +54,11 @@ class Reproduction:
         return found
 
     def runs(self, lrs: dict[Cell, float]) -> dict[Job, tuple[Cell, float]]:
-        """The runs that are reported: all cells with the first seed, then all with the second, ..."""
+        """The runs that are reported: all cells with the first seed, then all with the second, ...
+
+        Args:
+            lrs: The learning rates of cells, the first ones that have their recipe.
+        """
         return {
             Job(f"{cell.name}/seed-{seed}", self._recipe(cell, lr), seed): (cell, lr)
             for seed in range(self.seeds)
@@ -63,7 +67,7 @@ class Reproduction:
 
     def count(self) -> int:
         """How many runs there are in all."""
-        return len(self.trials()) + self.seeds * len(self.cells)
+        return len(self.trials()) + self.seeds * len(self._leaders())
 
     def check_data(self, jobs: Sequence[Job]) -> None:
         """Read the data that jobs of this study need, so that what is missing is found before the first one begins.
@@ -102,20 +106,22 @@ class Reproduction:
         for outcome in engine(list(trials)):
             listener(outcome)
             cell, rate = trials[outcome.job]
-            tried.setdefault(cell, []).append(RunResult.of(cell.row, cell.column, rate, outcome))
-        lrs = {cell: self._best(tried.get(cell, [])) for cell in self.cells}
+            tried.setdefault(cell, []).append(RunResult.of(cell, rate, outcome))
+        sharing = self._leaders()
+        lrs = {cell: self._best(tried.get(cell, [])) for cell in sharing}
         # A choice is made once all its trials have ended.
-        ended = [cell for cell in self.cells if not trials or len(tried.get(cell, [])) == len(self.protocol.lrs)]
+        ended = [cell for cell in sharing if not trials or len(tried.get(cell, [])) == len(self.protocol.lrs)]
         runs = self.runs({cell: lr for cell in ended if (lr := lrs[cell]) is not None})
         results = [
-            RunResult(cell.row, cell.column, TRIAL_SEED, None, failure=tried[cell][-1].failure)
-            for cell in ended
-            if lrs[cell] is None
+            RunResult(cell.row, cell.column, TRIAL_SEED, None, failure=tried[leader][-1].failure)
+            for leader in ended
+            if lrs[leader] is None
+            for cell in sharing[leader]
         ]
         for outcome in engine(list(runs)):
             listener(outcome)
-            cell, rate = runs[outcome.job]
-            results.append(RunResult.of(cell.row, cell.column, rate, outcome))
+            leader, rate = runs[outcome.job]
+            results += [RunResult.of(cell, rate, outcome) for cell in sharing[leader]]
         order = {(cell.row, cell.column): number for number, cell in enumerate(self.cells)}
         results.sort(key=lambda each: (order[each.row, each.column], each.seed))
         return Findings(self.table, self.how(), self.cells, tuple(results), tuple(chain.from_iterable(tried.values())))
@@ -135,10 +141,20 @@ class Reproduction:
         """The learning rate of the best trial; None if none of them came to its end."""
         if len(self.protocol.lrs) == 1:
             return self.protocol.lrs[0]
-        found = [(each.value, each.lr) for each in tried if each.value is not None and each.lr is not None]
+        found = [
+            (self.table.sign * each.value, each.lr) for each in tried if each.value is not None and each.lr is not None
+        ]
         return min(found)[1] if found else None
 
-    def _recipe(self, cell: Cell, lr: float) -> Training:
+    def _leaders(self) -> dict[Cell, list[Cell]]:
+        """The cells by the first one in the table that has their recipe: it does the runs of all of them."""
+        first = {cell.recipe: cell for cell in reversed(self.table.cells)}
+        found: dict[Cell, list[Cell]] = {}
+        for cell in self.cells:
+            found.setdefault(first[cell.recipe], []).append(cell)
+        return found
+
+    def _recipe(self, cell: Cell, lr: float) -> CellRecipe:
         recipe = replace(cell.recipe.changed(**self.protocol.settings, lr=lr), data_dir=self.data_dir)
         recipe = recipe if self.steps is None else recipe.lasting(self.steps)
         return recipe.changed(**self.settings)

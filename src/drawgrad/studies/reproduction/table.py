@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from drawgrad.studies.reproduction.recipes import Training
+from drawgrad.studies.reproduction.recipes import CellRecipe
 
-__all__ = ["Cell", "Claim", "Protocol", "Table"]
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.figure import Figure
+
+    from drawgrad.studies.reproduction.findings import Findings
+
+__all__ = ["Cell", "Claim", "Picture", "Protocol", "Table"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +27,15 @@ class Cell:
         recipe: How it is trained and measured, but for what a protocol settles.
         printed: The figure in the paper; None for a method that it does not have.
         deviations: In what the recipe differs from the printed set-up, in words.
+        quantity: Which of the numbers that the recipe finds. Cells with one recipe share its runs.
     """
 
     row: str
     column: str
-    recipe: Training
+    recipe: CellRecipe
     printed: float | None = None
     deviations: tuple[str, ...] = ()
+    quantity: str = "value"
 
     @property
     def name(self) -> str:
@@ -65,6 +73,21 @@ class Protocol:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A figure of a table in place of the usual one.
+
+    Args:
+        draw: Draws it.
+        signs: What its lines and markers mean.
+        size: In inches.
+    """
+
+    draw: Callable[[Figure, Findings], None]
+    signs: Callable[[], Sequence[Artist]]
+    size: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Table:
     """A published table.
 
@@ -72,11 +95,13 @@ class Table:
         name: What it is called on the command line.
         title: One line.
         paper: Where it was printed.
-        unit: Of its figures, of which lower ones are better.
+        unit: Of its figures; empty where rows name theirs.
         cells: In the order of the paper.
         claims: What the paper says of them.
         protocols: By name; the first one is the default.
         notes: What a reader has to know of all cells, a paragraph each.
+        higher: Whether higher figures are the better ones.
+        picture: In place of the usual one.
     """
 
     name: str
@@ -87,6 +112,17 @@ class Table:
     claims: tuple[Claim, ...]
     protocols: Mapping[str, Protocol]
     notes: tuple[str, ...] = ()
+    higher: bool = False
+    picture: Picture | None = None
+
+    @property
+    def sign(self) -> int:
+        """What makes of a figure one that is better the lower it is."""
+        return -1 if self.higher else 1
+
+    def with_unit(self, words: str) -> str:
+        """A title with the unit of the figures."""
+        return f"{words} ({self.unit})" if self.unit else words
 
     def text(self) -> list[str]:
         """The notes, each in one line."""
