@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from drawgrad.nn.attention import SparseAttention
 from drawgrad.nn.choice import Choice
+from drawgrad.nn.conditional import Conditional, Gated
 from drawgrad.nn.grouped import ExpertList, FeedForwardExperts, grouped_product
 from drawgrad.nn.hard_concrete_gate import HardConcreteGate
 from drawgrad.nn.mixture import MixtureOfExperts
@@ -10,18 +12,26 @@ from drawgrad.nn.pruning import prune
 from drawgrad.nn.quantizer import Quantized, Quantizer
 from drawgrad.nn.router import Router, Routing
 from drawgrad.nn.temperature import Tempered, set_temperature
+from drawgrad.nn.tokens import Merged, Selected, TokenMerger, TokenSelector
 
 __all__ = [
     "Choice",
+    "Conditional",
     "ExpertList",
     "FeedForwardExperts",
+    "Gated",
     "HardConcreteGate",
+    "Merged",
     "MixtureOfExperts",
     "Quantized",
     "Quantizer",
     "Router",
     "Routing",
+    "Selected",
+    "SparseAttention",
     "Tempered",
+    "TokenMerger",
+    "TokenSelector",
     "grouped_product",
     "prune",
     "set_temperature",

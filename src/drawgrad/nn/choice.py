@@ -97,6 +97,7 @@ class Choice(Tempered):
         logits: Float[Tensor, "*shape"],
         *,
         mask: Bool[Tensor, "..."] | None = None,
+        among: Callable[..., Variable] | None = None,
         generator: torch.Generator | None = None,
         seed: int | Tensor | None = None,
         row_offset: int = 0,
@@ -107,6 +108,7 @@ class Choice(Tempered):
             logits: what the choice is made of, classes along the last dimension.
             mask: True where a class is allowed; broadcasts to the logits. The others are exactly zero in sample and
                 gradient. Where fewer classes are allowed than are to be chosen, all of those are chosen.
+            among: another kind for this call, such as a set of another size.
             generator: draws the seed; torch's default generator of the logits' device if None. Under activation
                 checkpointing, which restores torch's own generators alone, give a seed or nothing.
             seed: the seed itself, an int or a 0-dim int64 tensor. It is the same noise in every layer that takes it:
@@ -123,27 +125,32 @@ class Choice(Tempered):
         """
         check_floating(logits, "logits")
         if not self.training and self.eval_mode != "sample":
-            return self.settled(logits, mask=mask)
-        variable = self.among(logits if mask is None else _forbid(logits, mask))
+            return self.settled(logits, mask=mask, among=among)
+        variable = (among or self.among)(logits if mask is None else _forbid(logits, mask))
         placed = variable.placed(row_offset) if row_offset else variable
         drawn = draw_seed(generator=generator, seed=seed, device=logits.device)
         sample = self.current().surrogate(cast(Any, placed), drawn)
         return sample if mask is None else torch.where(mask, sample, 0.0)
 
     def settled(
-        self, logits: Float[Tensor, "*shape"], *, mask: Bool[Tensor, "..."] | None = None
+        self,
+        logits: Float[Tensor, "*shape"],
+        *,
+        mask: Bool[Tensor, "..."] | None = None,
+        among: Callable[..., Variable] | None = None,
     ) -> Float[Tensor, "*shape"]:
         """What is chosen without noise, in training as well: the mean for ``eval_mode="mean"``, else the most probable.
 
         Args:
             logits: as for a draw.
             mask: likewise.
+            among: likewise.
 
         Returns:
             The choice, with the gradient of the mean.
         """
         check_floating(logits, "logits")
-        variable: Any = self.among(logits if mask is None else _forbid(logits, mask))
+        variable: Any = (among or self.among)(logits if mask is None else _forbid(logits, mask))
         if self.eval_mode == "mean":
             sample: Tensor = variable.mean()
         else:
