@@ -86,6 +86,7 @@ def test_a_killed_study_ends_with_the_same_table(whole, tmp_path):
         (["small", "--device", "cuda:99"], "--device cuda:99 is not available on this machine"),
         (["small", "--out", ""], "is empty, but must be the name of a folder"),
         (["smal"], "'smal' is not one of"),
+        (["small", "--address", "auto"], "--address is that of a Ray cluster; add --engine ray, or leave it out"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(options, error, capsys, tmp_path, monkeypatch):
@@ -95,6 +96,13 @@ def test_a_mistake_is_told_in_one_line(options, error, capsys, tmp_path, monkeyp
     assert error in told
     assert told.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_cluster_needs_is_told_in_one_line(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main([*ONE, "--engine", "ray", "--out", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert told == "drawgrad reproduce: --engine ray: Ray is not installed; pip install 'drawgrad[ray]'\n"
 
 
 def test_failures_are_named_and_the_exit_code_tells(capsys, tmp_path):

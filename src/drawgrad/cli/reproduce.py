@@ -6,7 +6,7 @@ import fnmatch
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -17,7 +17,7 @@ from drawgrad.cli.wording import UserError
 from drawgrad.studies.papers import TABLES
 
 if TYPE_CHECKING:
-    from drawgrad.studies.engine import Job, Outcome
+    from drawgrad.studies.engine import Engine, Job, Outcome
     from drawgrad.studies.reproduction import Cell, Findings, Reproduction, Table, TableRecord
 
 __all__ = ["reproduce"]
@@ -45,6 +45,18 @@ def _list_tables(ctx: click.Context, parameter: click.Parameter, value: bool) ->
     "--steps", type=click.IntRange(1), metavar="N", help="of a run, in place of the protocol's, to whole epochs"
 )
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, metavar="N", help="runs at the same time")
+@click.option(
+    "--engine",
+    type=click.Choice(("local", "ray")),
+    default="local",
+    show_default=True,
+    help="where runs are done: by processes of this machine, or on a Ray cluster",
+)
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="of the Ray cluster, or auto  [default: one of --jobs cores is started on this machine]",
+)
 @click.option("--device", metavar="NAME", default="cpu", show_default=True, help="torch device of the runs")
 @click.option(
     "--data-dir",
@@ -77,6 +89,8 @@ def reproduce(
     seeds: int,
     steps: int | None,
     jobs: int,
+    engine: Literal["local", "ray"],
+    address: str | None,
     device: str,
     data_dir: Path | None,
     out: Path | None,
@@ -97,9 +111,11 @@ def reproduce(
     protocol = protocol or next(iter(table.protocols))
     if protocol not in table.protocols:
         raise UserError("reproduce", f"--protocol must be one of {', '.join(table.protocols)}, but it is {protocol!r}")
+    if address is not None and engine != "ray":
+        raise UserError("reproduce", "--address is that of a Ray cluster; add --engine ray, or leave it out")
     root = Path("runs") / f"{name}-{protocol}" if out is None else out
     from drawgrad.studies.data import DataError
-    from drawgrad.studies.engine import JobFolderError, LedgerError
+    from drawgrad.studies.engine import ClusterError, JobFolderError, LedgerError, Local, RayCluster
     from drawgrad.studies.reproduction import Reproduction, TableRecord, TableRecordError
     from drawgrad.studies.runs.settings import SettingError
     from drawgrad.studies.tasks.autoencoder.training import select_device
@@ -108,20 +124,26 @@ def reproduce(
     study = Reproduction(table, table.protocols[protocol], chosen, seeds, settings, steps, data_dir)
     where = [root] if record is None else [root, record]
     again = f"go on with the same command; what was finished is in {' and '.join(shlex.quote(str(w)) for w in where)}"
+    doer: Engine = Local(jobs)
+    if engine == "ray":
+        doer = RayCluster(address, jobs, 0.0 if device == "cpu" else 1.0)
     with when_interrupted("reproduce", lambda: f"interrupted; {again}"):
         try:
-            select_device(device)
+            if engine == "local":
+                select_device(device)
             # What repeats the study, without the places of this machine, and for any number of seeds.
             typed = ["drawgrad", "reproduce", name, "--protocol", protocol]
             typed += [] if steps is None else ["--steps", str(steps)]
             typed += [] if device == "cpu" else ["--device", device]
             kept = None if record is None else TableRecord(study, record, f"{shlex.join(typed)} --seeds {{}}")
-            desk = _Desk(study, root, jobs, kept)
+            desk = _Desk(study, root, doer, kept)
             findings = desk.finished() if only_finished else desk.do()
         except SettingError as error:
             raise UserError("reproduce", f"--{error.setting} {error.message}") from error
         except JobFolderError as error:
             raise UserError("reproduce", f"{error}; choose another folder with --out") from error
+        except ClusterError as error:
+            raise UserError("reproduce", f"--engine ray: {error}") from error
         except DataError as error:
             raise UserError("reproduce", f"no run was begun: {error}") from error
         except (LedgerError, TableRecordError) as error:
@@ -158,12 +180,12 @@ class _Desk:
     Args:
         study: The study.
         root: The folder of the folders of its jobs.
-        workers: How many run at the same time.
+        engine: Does the jobs.
         record: Its record, if it has one.
     """
 
-    def __init__(self, study: Reproduction, root: Path, workers: int, record: TableRecord | None) -> None:
-        self.study, self.root, self.workers, self.record = study, root, workers, record
+    def __init__(self, study: Reproduction, root: Path, engine: Engine, record: TableRecord | None) -> None:
+        self.study, self.root, self.engine, self.record = study, root, engine, record
         self.ledger = None if record is None else record.ledger
         self.recorded = 0
 
@@ -176,9 +198,9 @@ class _Desk:
 
         with JobsDisplay(Console(), self.study.count()) as display:
 
-            def engine(jobs: Sequence[Job]) -> Iterator[Outcome]:
+            def do(jobs: Sequence[Job]) -> Iterator[Outcome]:
                 return run(
-                    jobs, self.root, workers=self.workers, listener=display.told, ledger=self.ledger,
+                    jobs, self.root, engine=self.engine, listener=display.told, ledger=self.ledger,
                     before=self.study.check_data,
                 )  # fmt: skip
 
@@ -188,7 +210,7 @@ class _Desk:
                 if self.record is not None and not outcome.earlier:
                     self.record.update()
 
-            return self.study.do(engine, ended)
+            return self.study.do(do, ended)
 
     def finished(self) -> Findings:
         """What is finished already."""

@@ -52,7 +52,7 @@ def perform(command: str, studies: Sequence[Study], out: Path, workers: int, typ
     """
     from rich.console import Console
 
-    from drawgrad.studies.engine import JobFolderError, run
+    from drawgrad.studies.engine import JobFolderError, Local, run
 
     console = Console()
     desks = [_Desk(study, out, typed.format(study.name)) for study in studies]
@@ -68,7 +68,7 @@ def perform(command: str, studies: Sequence[Study], out: Path, workers: int, typ
             status.update("; ".join(line for desk in desks for line in desk.lines()))
 
         try:
-            for outcome in run(jobs, out, workers=min(workers, len(jobs)), listener=show):
+            for outcome in run(jobs, out, engine=Local(min(workers, len(jobs))), listener=show):
                 desk_of[outcome.job.name].take(outcome, console)
         except JobFolderError as error:
             raise UserError(command, f"{error}; choose another folder with --out") from error

@@ -12,18 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from drawgrad.studies.engine import Job, JobFolderError, run
-from tests.studies.engine.recipes import Endless, Failing, Square
+from drawgrad.studies.engine import Job, JobFolderError, Local, run
+from tests.studies.engine.recipes import Endless, Failing, Square, alive
 
 ROOT = Path(__file__).parents[3]
-
-
-def alive(process: int) -> bool:
-    """Whether a process runs; one that has ended and is not waited for does not."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def soon(condition: Callable[[], bool]) -> bool:
@@ -74,7 +66,7 @@ class TestSideBySide:
     def test_failures_of_all_kinds_take_no_other_job_with_them(self, tmp_path: Path) -> None:
         jobs = [Job(way, Failing(way), 0) for way in ("raises", "killed", "exits")] + [Job("good", Square(2.0), 5)]
         told: list[tuple[str, str]] = []
-        found = {o.job.name: o for o in run(jobs, tmp_path, workers=2, listener=lambda *said: told.append(said))}
+        found = {o.job.name: o for o in run(jobs, tmp_path, engine=Local(2), listener=lambda *said: told.append(said))}
         assert {name: outcome.failure for name, outcome in found.items()} == {
             "raises": "ArithmeticError: the loss is nan",
             "killed": "its process was ended by SIGKILL, which systems do that are short of memory",
@@ -92,7 +84,7 @@ class TestSideBySide:
         assert here.result["drawn"] == good["drawn"]
 
     def test_who_stops_listening_ends_the_workers(self, tmp_path: Path) -> None:
-        outcomes = run([Job("endless", Endless(), 0), Job("bad", Failing("raises"), 0)], tmp_path, workers=2)
+        outcomes = run([Job("endless", Endless(), 0), Job("bad", Failing("raises"), 0)], tmp_path, engine=Local(2))
         assert next(outcomes).job.name == "bad"
         process = tmp_path / "endless" / "process"
         assert soon(lambda: process.exists() and process.read_text() != "")
@@ -102,9 +94,9 @@ class TestSideBySide:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
     def test_however_the_process_ends_its_workers_end_too(self, tmp_path: Path, number: int) -> None:
         code = (
-            "import sys; from pathlib import Path; from drawgrad.studies.engine import Job, run; "
+            "import sys; from pathlib import Path; from drawgrad.studies.engine import Job, Local, run; "
             "from tests.studies.engine.recipes import Endless\n"
-            "list(run([Job('endless', Endless(), 0)], Path(sys.argv[1]), workers=2))"
+            "list(run([Job('endless', Endless(), 0)], Path(sys.argv[1]), engine=Local(2)))"
         )
         command = [sys.executable, "-c", code, str(tmp_path)]
         process = tmp_path / "endless" / "process"

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from drawgrad.studies.engine.jobs import Job, JobFolderError, Outcome, Recipe
+from drawgrad.studies.engine.cluster import ClusterError, RayCluster
+from drawgrad.studies.engine.jobs import Engine, Job, JobFolderError, Outcome, Recipe
 from drawgrad.studies.engine.ledger import Ledger, LedgerError
-from drawgrad.studies.engine.local import finished, run
+from drawgrad.studies.engine.local import Local
+from drawgrad.studies.engine.session import finished, run
 
-__all__ = ["Job", "JobFolderError", "Ledger", "LedgerError", "Outcome", "Recipe", "finished", "run"]
+__all__ = [
+    "ClusterError",
+    "Engine",
+    "Job",
+    "JobFolderError",
+    "Ledger",
+    "LedgerError",
+    "Local",
+    "Outcome",
+    "RayCluster",
+    "Recipe",
+    "finished",
+    "run",
+]

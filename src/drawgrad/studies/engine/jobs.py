@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,10 @@ from typing import Any, Protocol
 
 from drawgrad.studies.files import write_atomically
 
-__all__ = ["Job", "JobFolderError", "Outcome", "Recipe", "key_of", "perform"]
+__all__ = ["Engine", "Job", "JobFolderError", "Listener", "Outcome", "Recipe", "keep", "key_of", "perform"]
+
+Listener = Callable[[str, str], None]
+"""Told the name of a job and in a few words what it is doing."""
 
 
 class Recipe(Protocol):
@@ -127,6 +130,24 @@ class Job:
         return Outcome(self, folder, found["seconds"], found["result"], earlier=True, origin=found["provenance"])
 
 
+class Engine(Protocol):
+    """Does jobs somewhere."""
+
+    def __call__(self, jobs: Sequence[Job], root: Path, listener: Listener) -> Generator[Outcome, None, None]:
+        """Do jobs.
+
+        Args:
+            jobs: With names of their own, the longest first; what goes to another process is pickled, so that recipes
+                must be of a module.
+            root: The folder of their folders, which are there.
+            listener: Told what jobs are doing, as far as is known.
+
+        Yields:
+            How they ended, in the order in which they did. A job that fails takes no other with it. Closing the
+            generator ends those that run.
+        """
+
+
 def key_of(settings: dict[str, Any]) -> str:
     """The key of a job with these settings."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
@@ -142,9 +163,20 @@ def perform(job: Job, root: Path, listener: Callable[[str], None]) -> Outcome:
         result = job.recipe.run(job.seed, folder, listener)
         seconds = round(time.perf_counter() - begin, 2)
         origin = vars(provenance())
-    left = {"key": job.key, "seconds": seconds, "provenance": origin, "result": result}
-    write_atomically(folder / "result.json", json.dumps(left, allow_nan=False) + "\n")
-    return Outcome(job, folder, seconds, json.loads(json.dumps(result)), origin=origin)
+    # As JSON has it, with lists for tuples, so that it is the same whenever it is read.
+    outcome = Outcome(job, folder, seconds, json.loads(json.dumps(result, allow_nan=False)), origin=origin)
+    keep(outcome)
+    return outcome
+
+
+def keep(outcome: Outcome) -> None:
+    """Leave what a job found in its folder.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    left = {"key": outcome.job.key, "seconds": outcome.seconds, "provenance": outcome.origin, "result": outcome.result}
+    write_atomically(outcome.folder / "result.json", json.dumps(left, allow_nan=False) + "\n")
 
 
 @contextmanager

@@ -14,92 +14,38 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from drawgrad.studies.engine.jobs import Job, Outcome, perform
-from drawgrad.studies.engine.ledger import Ledger
+from drawgrad.studies.engine.jobs import Job, Listener, Outcome, perform
 from drawgrad.studies.files import write_atomically
 
-__all__ = ["finished", "run"]
+__all__ = ["Local"]
 
 WORKER = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
     "from drawgrad.studies.engine.worker import main; main()"
 )
 
-Listener = Callable[[str, str], None]
 
+@dataclass(frozen=True)
+class Local:
+    """Processes on this machine.
 
-def finished(jobs: Sequence[Job], root: Path, ledger: Ledger | None = None) -> Iterator[Outcome]:
-    """Those of the jobs that are finished, in their order; none is begun.
-
-    Args:
-        jobs: The jobs.
-        root: The folder of their folders.
-        ledger: Asked first, and told of what only the folders hold.
-
-    Yields:
-        How they ended.
-    """
-    for job in jobs:
-        outcome = None if ledger is None else ledger.earlier(job, root)
-        if outcome is None:
-            outcome = job.earlier(root)
-            if outcome is None:
-                continue
-            if ledger is not None:
-                ledger.add(outcome)
-        yield outcome
-
-
-def run(
-    jobs: Sequence[Job],
-    root: Path,
-    *,
-    workers: int = 1,
-    listener: Listener = lambda name, message: None,
-    ledger: Ledger | None = None,
-    before: Callable[[Sequence[Job]], None] = lambda jobs: None,
-) -> Iterator[Outcome]:
-    """Do jobs, those that an earlier session finished excepted.
-
-    A job that fails takes no other with it: not with an exception, not when the system ends its process. However this
-    process ends, the workers end with it, and what they were doing is done again when the jobs are run again.
+    However this process ends, they end with it.
 
     Args:
-        jobs: With names of their own, the longest first; what a worker gets is pickled, so that recipes must be of a
-            module.
-        root: The folder of their folders.
-        workers: How many run at a time. One runs in this process.
-        listener: Told the name of a job and in a few words what it is doing.
-        ledger: Of jobs that were finished anywhere: what it holds is not done again, and what is finished is added.
-        before: Called with the jobs that are to be done, if there are any, before the first one begins.
-
-    Yields:
-        How they ended, in the order in which they did, after those that were finished already.
-
-    Raises:
-        JobFolderError: If the folder of one holds something else; then none is begun.
-        OSError: If a folder cannot be written.
+        workers: How many jobs run at a time. One runs in this process.
     """
-    for job in jobs:
-        if ledger is None or ledger.earlier(job, root) is None:
-            job.claim(root)
-    done = set[str]()
-    for outcome in finished(jobs, root, ledger):
-        done.add(outcome.job.name)
-        yield outcome
-    begun = [job for job in jobs if job.name not in done]
-    if not begun:
-        return
-    before(begun)
-    doing = _in_turn(begun, root, listener) if workers == 1 else _side_by_side(begun, root, workers, listener)
-    with contextlib.closing(doing):
-        for outcome in doing:
-            if ledger is not None:
-                ledger.add(outcome)
-            yield outcome
+
+    workers: int = 1
+
+    def __call__(self, jobs: Sequence[Job], root: Path, listener: Listener) -> Generator[Outcome, None, None]:
+        """Do jobs; see :class:`~drawgrad.studies.engine.Engine`."""
+        return (
+            _in_turn(jobs, root, listener) if self.workers == 1 else _side_by_side(jobs, root, self.workers, listener)
+        )
 
 
 def _in_turn(jobs: Sequence[Job], root: Path, listener: Listener) -> Generator[Outcome, None, None]:

@@ -1,0 +1,133 @@
+"""Jobs on a Ray cluster: on as many machines as it has, which may leave it while jobs run."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import time
+import traceback
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drawgrad.studies.engine.jobs import Job, JobFolderError, Listener, Outcome, keep, perform
+from drawgrad.studies.files import write_atomically
+
+__all__ = ["ClusterError", "RayCluster"]
+
+
+EVERYWHERE = {
+    # Nothing is told to anyone outside.
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Who asks for no GPU is not kept from seeing those of the node.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+"""What Ray reads from the environment when it is imported, unless it is set already."""
+HERE = {
+    # It listens on the loopback address, as where clusters of several machines are impossible.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # The jobs are what it is started for.
+    "RAY_worker_niceness": "0",
+}
+"""The same for a cluster that is started for these jobs."""
+
+
+class ClusterError(Exception):
+    """Ray is not installed, or a cluster does not answer."""
+
+
+@dataclass(frozen=True)
+class RayCluster:
+    """A Ray cluster, as an engine.
+
+    A job takes one core of any node; the folder of jobs on a node has the path that it has here. Where the nodes share
+    it, a job whose node is lost goes on elsewhere from its checkpoint; where they do not, it begins again. Results come
+    here, whatever happens to the node that found them. What jobs say meanwhile is not told.
+
+    Args:
+        address: Of a cluster that runs, `host:port`, or `auto` for that of this machine. None starts one for these jobs
+            on this machine, which nobody else can reach.
+        workers: Cores of a cluster that is started.
+        gpus: Of a node that each job has for itself; a part of one if less than 1.
+
+    Raises:
+        ClusterError: When jobs are done, if Ray is not installed or the cluster does not answer.
+    """
+
+    address: str | None = None
+    workers: int = 1
+    gpus: float = 0.0
+
+    def __call__(self, jobs: Sequence[Job], root: Path, listener: Listener) -> Generator[Outcome, None, None]:
+        """Do jobs; see :class:`~drawgrad.studies.engine.Engine`."""
+        with self._connected() as ray:
+            # A job that ends its process is not tried again: it would do so everywhere.
+            remote = ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=0)(_perform)
+            begin = time.perf_counter()
+
+            def given(job: Job) -> Any:
+                return remote.remote(job, job.key, root.absolute())
+
+            running = {given(job): job for job in jobs}
+            while running:
+                (reference,), _ = ray.wait(list(running), num_returns=1)
+                job = running.pop(reference)
+                folder = root / job.name
+                try:
+                    found, report = ray.get(reference)
+                except ray.exceptions.NodeDiedError:
+                    listener(job.name, "again, for its node is gone")
+                    running[given(job)] = job
+                    continue
+                except ray.exceptions.RayError as error:
+                    cause = f"its process ended, or could not begin ({' '.join(str(error).split())})"
+                    found, report = Outcome(job, folder, time.perf_counter() - begin, failure=cause), ""
+                # The job as it was given, not its copy.
+                outcome = dataclasses.replace(found, job=job, folder=folder)
+                if outcome.failure is None:
+                    keep(outcome)
+                elif report:
+                    with contextlib.suppress(OSError):  # Which may be the failure itself.
+                        write_atomically(folder / "log.txt", report)
+                yield outcome
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[Any]:
+        """Ray, with a connection that ends with the jobs that still run."""
+        for name, value in (EVERYWHERE if self.address is not None else EVERYWHERE | HERE).items():
+            os.environ.setdefault(name, value)
+        try:
+            import ray
+        except ImportError as error:
+            raise ClusterError("Ray is not installed; pip install 'drawgrad[ray]'") from error
+        where: dict[str, Any] = {"num_cpus": self.workers, "include_dashboard": False} if self.address is None else {}
+        try:
+            ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **where)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ClusterError(
+                f"no Ray cluster answers at {self.address} ({' '.join(str(error).split())}); "
+                "start one with ray start --head, or correct the address"
+            ) from error
+        try:
+            if self.gpus and ray.cluster_resources().get("GPU", 0) < self.gpus:
+                raise ClusterError("no node of the cluster has a GPU, for which the jobs would wait; add one")
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+def _perform(job: Job, key: str, root: Path) -> tuple[Outcome, str]:
+    """Do a job on a node; returns how it ended, and the traceback of a failure."""
+    begin = time.perf_counter()
+    try:
+        if job.key != key:
+            raise JobFolderError("the node has another version of drawgrad than the machine that gives the jobs")
+        job.claim(root)
+        return perform(job, root, lambda message: None), ""
+    except Exception as error:
+        cause = traceback.format_exception_only(error)[-1].strip()
+        seconds = time.perf_counter() - begin
+        return Outcome(job, root / job.name, seconds, failure=cause), traceback.format_exc()
