@@ -16,11 +16,12 @@ from drawgrad._tables import markdown_table
 from drawgrad.studies.records import Record, read, tabulated
 from tools.estimator_table import claims, ideas, structures
 from tools.layers import layers
+from tools.published_table import published_table
 from tools.tree import tree
 
 __all__ = ["main", "render", "table"]
 
-BLOCK = re.compile(r"(<!-- (?P<kind>record|made): (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (?P<kind>record|published|made): (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 MADE = {"claims": claims, "ideas": ideas, "layers": layers, "structures": structures, "tree": tree}
 """What is made from the source: declarations of the estimators, layers and tree of the package."""
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -29,10 +30,17 @@ TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 def render(text: str, folder: Path) -> str:
     """The text with every table that it names."""
 
-    def replace(match: re.Match[str]) -> str:
-        name = match["name"]
-        inside = table(read(folder / f"{name}.json")) if match["kind"] == "record" else MADE[name]()
-        return match[1] + inside + match[4]
+    def replace(found: re.Match[str]) -> str:
+        name = found["name"]
+        match found["kind"]:
+            case "record":
+                inside = table(read(folder / f"{name}.json"))
+            case "published":
+                record = read(folder / f"{name}.json")
+                inside = f"\n{record.title}\n\n{published_table(record)}\n\n{_circumstances(record)}\n"
+            case _:
+                inside = MADE[name]()
+        return found[1] + inside + found[4]
 
     return BLOCK.sub(replace, text)
 
