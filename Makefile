@@ -18,8 +18,8 @@ help: ## Show this help
 demo: .venv/.study ## Train the categorical VAE on real handwriting, about half a minute (ARGS="--help" shows the options)
 	$(BIN)/drawgrad train $(ARGS)
 
-test: .venv/.dev ## Run the whole test suite with coverage (ARGS="-k name" selects)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --cov $(ARGS)
+test: .venv/.dev ## Run the whole test suite (ARGS="-k name" selects, ARGS=--cov measures what it covers)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 # What compares numbers, where the processor offers its vectors neither to torch nor to Numba.
 NARROW := tests/kernels/cpu/test_twins.py tests/kernels/cpu/test_scalar.py tests/kernels/test_reference.py \
