@@ -144,14 +144,15 @@ def test_processes_share_the_cache(tmp_path: Path) -> None:
     assert sample(tmp_path) == drawn + "1"
 
 
-@pytest.mark.parametrize("counted", [True, False])
-def test_what_a_kernel_computes_does_not_depend_on_counted_references(counted: bool) -> None:
-    def rows(values, out):
-        for i in range(len(values)):
-            row = values[i]
-            for j in range(len(row)):
-                out[i] += row[j]
+def test_a_function_becomes_a_part_of_the_kernels_that_call_it() -> None:
+    @jit.device_function()
+    def part(x):
+        return x + 1
 
-    values, out = np.arange(6.0).reshape(2, 3), np.zeros(2)
-    jit.kernel(counted=counted)(rows)(values, out)
-    assert out.tolist() == [3, 12]
+    def increased(values, out):
+        for i in range(len(values)):
+            out[i] = part(values[i])
+
+    values, out = np.arange(6.0).reshape(2, 3), np.zeros((2, 3))
+    jit.kernel(increased)(values[1], out[1])
+    assert out.tolist() == [[0, 0, 0], [4, 5, 6]]

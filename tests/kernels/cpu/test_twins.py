@@ -324,7 +324,7 @@ class TestWhichKernelRuns:
             f"{layout}.gumbel_one_hot",
             f"{layout}.gumbel_softmax_vjp",
             f"{layout}.gumbel_max",
-            "wide.noise",
+            f"{layout}.noise",
             "wide.binary_concrete",
             "wide.sigmoid_vjp",
             "wide.binary_concrete",

@@ -42,7 +42,7 @@ def noise(
     out = empty((*_groups(seed), *shape), torch.float32)
     size = _size(out)
     draw, _held = _draw(seed, size[0], row_offset, class_offset)
-    for_each_block(wide.noise, size, (out.data_ptr(), size[1], *draw, STREAMS[family]))
+    for_each_block(_layout(size).noise, size, (out.data_ptr(), size[1], *draw, STREAMS[family]))
     return out.to(dtype)
 
 

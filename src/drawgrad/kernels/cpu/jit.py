@@ -17,6 +17,8 @@ from typing import Any
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 
 from drawgrad.kernels import philox
 
@@ -82,25 +84,54 @@ class _Cache(FunctionCache):
             return
 
 
-def kernel(function: Callable[..., Any] | None = None, *, counted: bool = True) -> Any:
-    """Compile a function of arrays that runs without the interpreter lock; cached on disk.
+class _Part(JITCodeLibrary):
+    """Code that only ever becomes a part of a kernel's, and is neither optimized nor made executable by itself.
+
+    Doing that for each function that a kernel calls takes as long as all the rest.
+    """
+
+    def finalize(self) -> None:
+        for library in dict.fromkeys(self._linking_libraries):
+            self._reload_init.update(library._reload_init)
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+class _PartCompiler(Compiler):
+    def compile_extra(self, func: Callable[..., Any]) -> Any:
+        state = self.state
+        state.library = _Part(state.targetctx.codegen(), func.__qualname__)
+        state.flags.no_compile = True
+        # Callers know a function by its entry, and this one has none: a bound method of a new object is as good.
+        result = super().compile_extra(func)._replace(entry_point=[].clear)
+        state.targetctx.insert_user_function(result.entry_point, result.fndesc, [result.library])
+        return result
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function of numbers, addresses and arrays that runs without the interpreter lock; cached on disk.
 
     Numba counts references to arrays, at a few atomic operations a call, which is most of the time of a kernel that
-    calls small functions all the time. ``counted=False`` leaves it out: such a kernel, and all that it calls, can make
-    no arrays of its own.
+    calls small functions all the time. Here nobody counts, so a kernel can make no arrays of its own.
     """
-    if function is None:
-        return functools.partial(kernel, counted=counted)
-    dispatcher: Any = numba.njit(**_options(EXACT, counted))(function)
+    dispatcher: Any = numba.njit(**_options(EXACT))(function)
     with contextlib.suppress(OSError, RuntimeError):  # No home directory, no readable source.
         dispatcher._cache = _Cache(function)
     return dispatcher
 
 
-def device_function(*flags: str, counted: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile a function that kernels call, with further fast-math ``flags``; ``counted`` as for :func:`kernel`."""
-    return numba.njit(forceinline=True, **_options(EXACT | set(flags), counted))
+def device_function(*flags: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile a function that kernels call, with further fast-math ``flags``. It becomes a part of each of them."""
+    part: dict[str, Any] = {"pipeline_class": _PartCompiler, "forceinline": True, "no_cpython_wrapper": True}
+    return numba.njit(**_options(EXACT | set(flags)), **part)
 
 
-def _options(fastmath: set[str], counted: bool) -> dict[str, Any]:
-    return {"nogil": True, "error_model": "numpy", "fastmath": fastmath, "_nrt": counted}
+def _options(fastmath: set[str]) -> dict[str, Any]:
+    return {
+        "nogil": True,
+        "error_model": "numpy",
+        "fastmath": fastmath,
+        "_nrt": False,
+        "no_cfunc_wrapper": True,
+    }

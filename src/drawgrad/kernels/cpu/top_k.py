@@ -5,18 +5,18 @@ Arguments as in :mod:`drawgrad.kernels.cpu.wide`.
 
 from __future__ import annotations
 
-import numpy as np
-from numba import int32, int64, uint32
+from numba import float32, int32, int64, uint32
 
 from drawgrad.kernels.cpu.jit import device_function, kernel
 from drawgrad.kernels.cpu.scalar import bits_of, float_of
-from drawgrad.kernels.cpu.views import indices, seeds_of, table
+from drawgrad.kernels.cpu.views import indices, room, seed_of, table
 from drawgrad.kernels.cpu.wide import CHUNK, MINUS_INFINITY, gumbel_scores, new_scratch
 
 __all__ = ["gumbel_top_k"]
 
 SPAN = 64
 """Classes that are compared with the least of the heap at a time, in vectors."""
+_new_scores = room(float32, CHUNK + SPAN)
 MAGNITUDE = int32(0x7FFFFFFF)
 SIGN = int32(31)
 LOWEST = int32(-0x7F800001)
@@ -76,7 +76,8 @@ def _any_better(scores, least):
 def _keep_best(scores, count, begin, heap):
     """Put the scores of the classes from ``begin`` that belong there into the heap."""
     # Whole spans, whose number of steps the compiler knows.
-    scores[count : count + SPAN] = MINUS_INFINITY
+    for j in range(SPAN):
+        scores[count + j] = MINUS_INFINITY
     least = _score(heap[0])
     for first in range(0, count, SPAN):
         span = scores[first:]
@@ -93,18 +94,21 @@ def _keep_best(scores, count, begin, heap):
 def gumbel_top_k(logits, values, index, classes, k, seed, seeds, groups, rows, row_offset, class_offset, start, stop):
     count = groups * rows
     logits, values, index = table(logits, count, classes), table(values, count, k), indices(index, count * k)
-    seeds = seeds_of(seed, seeds, groups)
-    scratch, scores = new_scratch(), np.empty(CHUNK + SPAN, np.float32)
-    # Rank and class in one number: of equal scores the first class is the better one.
-    heap = np.empty(k, np.int64)
+    scratch, scores = new_scratch(), _new_scores()
     for i in range(start, stop):
-        heap[:] = NOBODY
+        # Rank and class in one number: of equal scores the first class is the better one. They lie where the classes
+        # will, which leave the heap from its end.
+        heap = index[i * k : (i + 1) * k]
+        for place in range(k):
+            heap[place] = NOBODY
         for begin in range(0, classes, CHUNK):
             chunk = logits[i, begin : begin + CHUNK]
-            gumbel_scores(chunk, scores, scratch, seeds[i // rows], row_offset + i % rows, class_offset + begin)
+            gumbel_scores(
+                chunk, scores, scratch, seed_of(seed, seeds, i // rows), row_offset + i % rows, class_offset + begin
+            )
             _keep_best(scores, chunk.shape[0], begin, heap)
         for place in range(k - 1, -1, -1):
             entry = heap[0]
             _sift(heap, place, heap[place])
-            index[i * k + place] = -1 if entry == NOBODY else LAST - int64(uint32(entry))
+            heap[place] = -1 if entry == NOBODY else LAST - int64(uint32(entry))
             values[i, place] = _score(entry)

@@ -8,7 +8,7 @@ temperature of all rows, or ``taus`` the address of one for each; ``seed`` and `
 from __future__ import annotations
 
 import numpy as np
-from numba import int32, uint32, uint64
+from numba import float32, int32, uint32, uint64
 
 from drawgrad.kernels.cpu.jit import device_function, kernel
 from drawgrad.kernels.cpu.scalar import (
@@ -25,7 +25,7 @@ from drawgrad.kernels.cpu.scalar import (
     uniform_of_two,
     words,
 )
-from drawgrad.kernels.cpu.views import indices, seeds_of, table, temperatures
+from drawgrad.kernels.cpu.views import halves, indices, room, seed_of, table, temperature
 from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM, SECOND, WORD, WORDS
 
 __all__ = [
@@ -46,13 +46,10 @@ f32 = np.float32
 CHUNK = 1024
 """Classes whose random words are held at a time: they stay in the first-level cache."""
 INFINITY, MINUS_INFINITY, NAN = f32(np.inf), f32(-np.inf), f32(np.nan)
+new_scratch = room(uint64, CHUNK // 2 + WORDS)
+"""Room for the random words of a chunk, which may begin and end within an evaluation."""
+_new_buffer = room(float32, CHUNK)
 HALF, WORD_MASK = uint64(32), uint64(WORD)
-
-
-@device_function()
-def new_scratch():
-    """Room for the random words of a chunk, which may begin and end within an evaluation."""
-    return np.empty(CHUNK // 2 + WORDS, np.uint64)
 
 
 @device_function()
@@ -80,7 +77,7 @@ def draw(out, scratch, seed, row, first_class, stream, transform):
     count = out.shape[0]
     draw_words(scratch, seed, row, first_class - skip, skip + count, stream)
     # A view that begins at zero: an offset inside the loop could wrap around as far as the compiler knows.
-    drawn = scratch.view(np.uint32)[skip:]
+    drawn = halves(scratch)[skip:]
     nearest = uint32(WORD)
     for j in range(count):
         nearest = min(nearest, nearness(drawn[j]))
@@ -136,12 +133,13 @@ def gumbel_softmax(
 ):
     count = groups * rows
     logits, sample = table(logits, count, classes), table(sample, count, classes)
-    tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
     scratch = new_scratch()
     for i in range(start, stop):
         row = sample[i]
-        top = gumbel_scores(logits[i], row, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
-        scale = reciprocal(exponentiate(row, top, inverse(tau[i % tau.shape[0]])))
+        top = gumbel_scores(
+            logits[i], row, scratch, seed_of(seed, seeds, i // rows), row_offset + i % rows, class_offset
+        )
+        scale = reciprocal(exponentiate(row, top, inverse(temperature(tau, taus, i))))
         for j in range(row.shape[0]):
             row[j] *= scale
 
@@ -185,12 +183,13 @@ def gumbel_softmax_vjp(
 ):
     count = groups * rows
     grad, logits, out = table(grad, count, classes), table(logits, count, classes), table(out, count, classes)
-    tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
     scratch = new_scratch()
     for i in range(start, stop):
         row = out[i]
-        top = gumbel_scores(logits[i], row, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
-        inverse_tau = inverse(tau[i % tau.shape[0]])
+        top = gumbel_scores(
+            logits[i], row, scratch, seed_of(seed, seeds, i // rows), row_offset + i % rows, class_offset
+        )
+        inverse_tau = inverse(temperature(tau, taus, i))
         total, weighted = _exponentiate_against(row, grad[i], top, inverse_tau)
         scale = reciprocal(total)
         _center(grad[i], row, row, scale, weighted * scale, inverse_tau)
@@ -199,10 +198,9 @@ def gumbel_softmax_vjp(
 @kernel
 def softmax_vjp(grad, sample, out, classes, tau, taus, count, start, stop):
     grad, sample, out = table(grad, count, classes), table(sample, count, classes), table(out, count, classes)
-    tau = temperatures(tau, taus, count)
     for i in range(start, stop):
         mean = _weighted_sum(sample[i], grad[i])
-        _center(grad[i], sample[i], out[i], f32(1), mean, inverse(tau[i % tau.shape[0]]))
+        _center(grad[i], sample[i], out[i], f32(1), mean, inverse(temperature(tau, taus, i)))
 
 
 @device_function()
@@ -235,10 +233,11 @@ def _find(scores, top):
 @kernel
 def gumbel_max(logits, index, classes, seed, seeds, groups, rows, row_offset, class_offset, start, stop):
     logits, index = table(logits, groups * rows, classes), indices(index, groups * rows)
-    seeds = seeds_of(seed, seeds, groups)
-    scratch, buffer = new_scratch(), np.empty(CHUNK, np.float32)
+    scratch, buffer = new_scratch(), _new_buffer()
     for i in range(start, stop):
-        index[i] = _winner(logits[i], buffer, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
+        index[i] = _winner(
+            logits[i], buffer, scratch, seed_of(seed, seeds, i // rows), row_offset + i % rows, class_offset
+        )
 
 
 @device_function()
@@ -246,7 +245,9 @@ def mark(logits, sample, winner):
     """The one-hot vector of a row's winner."""
     # The winner of a row with a NaN or +inf is the first of them.
     failed = winner >= 0 and not logits[winner] < INFINITY
-    sample[:] = NAN if failed else f32(0)
+    rest = NAN if failed else f32(0)
+    for k in range(sample.shape[0]):
+        sample[k] = rest
     if winner >= 0 and not failed:
         sample[winner] = f32(1)
 
@@ -254,21 +255,22 @@ def mark(logits, sample, winner):
 @kernel
 def gumbel_one_hot(logits, sample, classes, seed, seeds, groups, rows, row_offset, class_offset, start, stop):
     logits, sample = table(logits, groups * rows, classes), table(sample, groups * rows, classes)
-    seeds = seeds_of(seed, seeds, groups)
-    scratch, buffer = new_scratch(), np.empty(CHUNK, np.float32)
+    scratch, buffer = new_scratch(), _new_buffer()
     for i in range(start, stop):
-        winner = _winner(logits[i], buffer, scratch, seeds[i // rows], row_offset + i % rows, class_offset)
+        winner = _winner(
+            logits[i], buffer, scratch, seed_of(seed, seeds, i // rows), row_offset + i % rows, class_offset
+        )
         mark(logits[i], sample[i], winner)
 
 
 @kernel
 def noise(out, classes, seed, seeds, groups, rows, row_offset, class_offset, stream, start, stop):
-    out, seeds = table(out, groups * rows, classes), seeds_of(seed, seeds, groups)
+    out = table(out, groups * rows, classes)
     scratch = new_scratch()
     for i in range(start, stop):
         for begin in range(0, out.shape[1], CHUNK):
             chunk = out[i, begin : begin + CHUNK]
-            place = seeds[i // rows], row_offset + i % rows, class_offset + begin
+            place = seed_of(seed, seeds, i // rows), row_offset + i % rows, class_offset + begin
             if stream == GUMBEL_STREAM:
                 draw(chunk, scratch, *place, GUMBEL_STREAM, exponential)
                 for j in range(chunk.shape[0]):
@@ -283,14 +285,21 @@ def binary_concrete(
 ):
     count = groups * rows
     logits, sample = table(logits, count, classes), table(sample, count, classes)
-    tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
     scratch = new_scratch()
     for i in range(start, stop):
-        inverse_tau = inverse(tau[i % tau.shape[0]])
+        inverse_tau = inverse(temperature(tau, taus, i))
         for begin in range(0, logits.shape[1], CHUNK):
             chunk = logits[i, begin : begin + CHUNK]
             out = sample[i, begin : begin + CHUNK]
-            draw(out, scratch, seeds[i // rows], row_offset + i % rows, class_offset + begin, LOGISTIC_STREAM, logistic)
+            draw(
+                out,
+                scratch,
+                seed_of(seed, seeds, i // rows),
+                row_offset + i % rows,
+                class_offset + begin,
+                LOGISTIC_STREAM,
+                logistic,
+            )
             if hard:
                 for j in range(out.shape[0]):
                     score = chunk[j] + out[j]
@@ -314,15 +323,22 @@ def binary_concrete_vjp(
 ):
     count = groups * rows
     grad, logits, result = table(grad, count, classes), table(logits, count, classes), table(result, count, classes)
-    tau, seeds = temperatures(tau, taus, count), seeds_of(seed, seeds, groups)
     scratch = new_scratch()
     for i in range(start, stop):
-        inverse_tau = inverse(tau[i % tau.shape[0]])
+        inverse_tau = inverse(temperature(tau, taus, i))
         for begin in range(0, logits.shape[1], CHUNK):
             chunk = logits[i, begin : begin + CHUNK]
             upstream = grad[i, begin : begin + CHUNK]
             out = result[i, begin : begin + CHUNK]
-            draw(out, scratch, seeds[i // rows], row_offset + i % rows, class_offset + begin, LOGISTIC_STREAM, logistic)
+            draw(
+                out,
+                scratch,
+                seed_of(seed, seeds, i // rows),
+                row_offset + i % rows,
+                class_offset + begin,
+                LOGISTIC_STREAM,
+                logistic,
+            )
             for j in range(out.shape[0]):
                 out[j] = _sigmoid_vjp(upstream[j], sigmoid((chunk[j] + out[j]) * inverse_tau), inverse_tau)
 
@@ -330,9 +346,8 @@ def binary_concrete_vjp(
 @kernel
 def sigmoid_vjp(grad, sample, out, classes, tau, taus, count, start, stop):
     grad, sample, out = table(grad, count, classes), table(sample, count, classes), table(out, count, classes)
-    tau = temperatures(tau, taus, count)
     for i in range(start, stop):
         upstream, row, result = grad[i], sample[i], out[i]
-        inverse_tau = inverse(tau[i % tau.shape[0]])
+        inverse_tau = inverse(temperature(tau, taus, i))
         for j in range(row.shape[0]):
             result[j] = _sigmoid_vjp(upstream[j], row[j], inverse_tau)

@@ -22,13 +22,13 @@ ALL = np.int64(-1)
 NONE = np.int64(0)
 
 
-@device_function(counted=False)
+@device_function()
 def bit(value: Any) -> Any:
     """The bit of a value in its word."""
     return ONE << np.int64(value & 63)
 
 
-@device_function(counted=False)
+@device_function()
 def whole_word(values: Any, word: Any) -> Any:
     """The bits of a word that are values."""
     rest = values - 64 * word
@@ -37,7 +37,7 @@ def whole_word(values: Any, word: Any) -> Any:
     return (ONE << np.int64(rest)) - ONE if rest > 0 else NONE
 
 
-@device_function(counted=False)
+@device_function()
 def keep(new: Any, variable: Any, word: Any, mask: Any, log: Any, count: Any) -> Any:
     """Take from a word all but a mask."""
     before = new[variable, word]
@@ -51,7 +51,7 @@ def keep(new: Any, variable: Any, word: Any, mask: Any, log: Any, count: Any) ->
     return count
 
 
-@device_function(counted=False)
+@device_function()
 def keep_all(code: Any, scope: Any, arity: Any, words: Any, new: Any, masks: Any, log: Any, count: Any) -> Any:
     """Take from the domains of a scope all but their masks, one word after the other."""
     for place in range(arity):
@@ -60,7 +60,7 @@ def keep_all(code: Any, scope: Any, arity: Any, words: Any, new: Any, masks: Any
     return count
 
 
-@device_function(counted=False)
+@device_function()
 def population(old: Any, variable: Any, words: Any) -> Any:
     """How many values a domain has: 0, 1, or 2 for more."""
     found = 0
@@ -73,7 +73,7 @@ def population(old: Any, variable: Any, words: Any) -> Any:
     return found
 
 
-@device_function(counted=False)
+@device_function()
 def distinct(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any, masks: Any, work: Any) -> Any:
     """All different. Working memory: the bits of one or more, of two or more, and the sizes."""
     empty = 0
@@ -109,7 +109,7 @@ def distinct(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any,
             cover(code[scope + place], place, words, old, covered, masks, work)
 
 
-@device_function(counted=False)
+@device_function()
 def distinct_word(code: Any, data: Any, scope: Any, arity: Any, old: Any, new: Any, log: Any, count: Any) -> Any:
     """All different, of up to 64 values: the same in registers, for boards by the ten thousand."""
     once, twice, possible, shared = NONE, NONE, NONE, NONE
@@ -140,7 +140,7 @@ def distinct_word(code: Any, data: Any, scope: Any, arity: Any, old: Any, new: A
     return count
 
 
-@device_function(counted=False)
+@device_function()
 def cover(variable: Any, place: Any, words: Any, old: Any, covered: Any, masks: Any, work: Any) -> Any:
     """A variable that alone can take a value must take it: narrow its mask."""
     lonely, several = False, False
@@ -155,14 +155,14 @@ def cover(variable: Any, place: Any, words: Any, old: Any, covered: Any, masks: 
             masks[place * words + word] &= own | ~whole_word(covered, word)
 
 
-@device_function(counted=False)
+@device_function()
 def lone(variable: Any, words: Any, word: Any, old: Any, covered: Any, work: Any) -> Any:
     """The values below ``covered`` that no other variable of the scope can take."""
     only = work[word] & ~work[words + word] & old[variable, word]
     return whole_word(covered, word) & (~work[word] | only)
 
 
-@device_function(counted=False)
+@device_function()
 def pairs(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any, masks: Any, work: Any) -> Any:
     """Two variables, and the partners of each value."""
     values, width = code[data], code[data + 1]
@@ -179,7 +179,7 @@ def pairs(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any, ma
                         break
 
 
-@device_function(counted=False)
+@device_function()
 def tuples(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any, masks: Any, work: Any) -> Any:
     """Listed tuples."""
     for place in range(arity * words):
@@ -198,7 +198,7 @@ def tuples(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any, m
                 masks[place * words + (value >> 6)] |= bit(value)
 
 
-@device_function(counted=False)
+@device_function()
 def sums(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any, masks: Any, work: Any) -> Any:
     """Weighted sums. Working memory: places of the steps, and the sums that can be reached from either end."""
     total = code[data]
@@ -240,7 +240,7 @@ def sums(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any, mas
                         break
 
 
-@device_function(counted=False)
+@device_function()
 def literals(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any, masks: Any, work: Any) -> Any:
     """A clause."""
     positive = code[data]
@@ -256,7 +256,7 @@ def literals(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any,
             masks[place] = 2 if place < positive else 1
 
 
-@device_function(counted=False)
+@device_function()
 def lookup(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any, masks: Any, work: Any) -> Any:
     """An element of an array of variables. Working memory: whether each place is chosen (2), and matches then (1)."""
     index, result = code[scope], code[scope + 1]
@@ -284,7 +284,7 @@ def lookup(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any, m
             masks[(2 + place) * words + word] = ALL if elsewhere else mask
 
 
-@device_function(counted=False)
+@device_function()
 def matched(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any, masks: Any, work: Any) -> Any:
     """All different, by matching. Working memory: sets that can be taken before a variable, and may be after it."""
     values = code[data]
@@ -319,7 +319,7 @@ def matched(code: Any, data: Any, scope: Any, arity: Any, words: Any, old: Any, 
                         masks[place * words] |= bit(value)
 
 
-@device_function(counted=False)
+@device_function()
 def narrow(code: Any, constraint: Any, old: Any, new: Any, log: Any, count: Any, masks: Any, work: Any) -> Any:
     """Narrow the domains ``new`` by one constraint."""
     words = code[3]

@@ -27,7 +27,7 @@ pass left out something because of its score."""
 STATE = 6
 
 
-@kernel(counted=False)
+@kernel
 def rounds(
     code: Any, domains: Any, count: Any, old: Any, log: Any, masks: Any, work: Any, start: Any, stop: Any
 ) -> Any:
@@ -48,7 +48,7 @@ def rounds(
                 break
 
 
-@device_function(counted=False)
+@device_function()
 def awake(code: Any, variable: Any, state: Any, queue: Any, queued: Any) -> Any:
     """Queue the constraints of a variable."""
     starts, lists = code[6], code[7]
@@ -61,7 +61,7 @@ def awake(code: Any, variable: Any, state: Any, queue: Any, queued: Any) -> Any:
             state[LENGTH] += 1
 
 
-@device_function(counted=False)
+@device_function()
 def take(
     code: Any, domain: Any, variable: Any, word: Any, mask: Any, log: Any, state: Any, queue: Any, queued: Any
 ) -> Any:
@@ -72,7 +72,7 @@ def take(
         awake(code, variable, state, queue, queued)
 
 
-@device_function(counted=False)
+@device_function()
 def settle(code: Any, domain: Any, log: Any, masks: Any, work: Any, state: Any, queue: Any, queued: Any) -> Any:
     """Run the queue empty; whether no domain became empty."""
     words = code[3]
@@ -94,7 +94,7 @@ def settle(code: Any, domain: Any, log: Any, masks: Any, work: Any, state: Any, 
     return good
 
 
-@device_function(counted=False)
+@device_function()
 def choose(code: Any, domain: Any) -> Any:
     """The first variable with the fewest values, of those with several; -1 if there is none."""
     found, fewest = -1, 64 * code[3] + 1
@@ -112,7 +112,7 @@ def choose(code: Any, domain: Any) -> Any:
     return found
 
 
-@device_function(counted=False)
+@device_function()
 def bound(code: Any, domain: Any, scores: Any) -> Any:
     """The sum of each variable's best score: no solution below is better."""
     total = 0.0
@@ -121,7 +121,7 @@ def bound(code: Any, domain: Any, scores: Any) -> Any:
     return total
 
 
-@device_function(counted=False)
+@device_function()
 def best_of(code: Any, domain: Any, variable: Any, scores: Any) -> Any:
     """The best score of a variable's values."""
     best = -np.inf
@@ -131,7 +131,7 @@ def best_of(code: Any, domain: Any, variable: Any, scores: Any) -> Any:
     return best
 
 
-@device_function(counted=False)
+@device_function()
 def expel(code: Any, domain: Any, scores: Any, spare: Any, log: Any, state: Any, queue: Any, queued: Any) -> Any:
     """Take the values that cost more than there is to spare; whether there were any."""
     before = state[LOGGED]
@@ -143,7 +143,7 @@ def expel(code: Any, domain: Any, scores: Any, spare: Any, log: Any, state: Any,
     return state[LOGGED] > before
 
 
-@device_function(counted=False)
+@device_function()
 def undo(domain: Any, log: Any, length: Any, state: Any) -> Any:
     """Put back what was taken since the log had that length."""
     while state[LOGGED] > length:
@@ -152,7 +152,7 @@ def undo(domain: Any, log: Any, length: Any, state: Any) -> Any:
         domain[log[entry, 0], log[entry, 1]] = log[entry, 2]
 
 
-@device_function(counted=False)
+@device_function()
 def awake_all(code: Any, state: Any, queue: Any, queued: Any) -> Any:
     """Queue every constraint."""
     for constraint in range(code[4]):
@@ -162,7 +162,7 @@ def awake_all(code: Any, state: Any, queue: Any, queued: Any) -> Any:
     state[LENGTH] = code[4]
 
 
-@device_function(counted=False)
+@device_function()
 def first_value(code: Any, domain: Any, variable: Any, scores: Any) -> Any:
     """The value to try first: the one with the best score, or the first of equals."""
     found, best = -1, -np.inf
@@ -174,7 +174,7 @@ def first_value(code: Any, domain: Any, variable: Any, scores: Any) -> Any:
     return found
 
 
-@kernel(counted=False)
+@kernel
 def search(
     code: Any, domains: Any, scores: Any, limit: Any, most: Any, solutions: Any, report: Any, best: Any, slack: Any,
     log: Any, levels: Any, masks: Any, work: Any, state: Any, queue: Any, queued: Any,
