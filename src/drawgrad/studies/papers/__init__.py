@@ -46,6 +46,30 @@ def _jang2017_figure5() -> Table:
     return FIGURE5
 
 
+def _relax_toy() -> Table:
+    from drawgrad.studies.papers.relax_toy import RELAX_TOY
+
+    return RELAX_TOY
+
+
+def _reinmax_polynomial() -> Table:
+    from drawgrad.studies.papers.reinmax_polynomial import REINMAX_POLYNOMIAL
+
+    return REINMAX_POLYNOMIAL
+
+
+def _reinmax_vae() -> Table:
+    from drawgrad.studies.papers.reinmax_vae import REINMAX_VAE
+
+    return REINMAX_VAE
+
+
+def _gumbel_rao_vae() -> Table:
+    from drawgrad.studies.papers.gumbel_rao_vae import GUMBEL_RAO_VAE
+
+    return GUMBEL_RAO_VAE
+
+
 TABLES = {
     table.name: table
     for table in (
@@ -64,6 +88,10 @@ TABLES = {
             "steps a second of that classification by the number of classes, marginalized and with Gumbel-Softmax",
             _jang2017_figure5,
         ),
+        Published("relax-toy", "one coin whose cost hardly depends on its side", _relax_toy),
+        Published("reinmax-polynomial", "128 binary variables with cost |b - t|^p, p = 1.5, 2, 3", _reinmax_polynomial),
+        Published("reinmax-vae", "autoencoders of MNIST with six codes by six gradients", _reinmax_vae),
+        Published("gumbel-rao-vae", "autoencoders of MNIST with 2 to 16 classes by seven gradients", _gumbel_rao_vae),
     )
 }
 """By name."""

@@ -14,6 +14,7 @@ from drawgrad.studies.reproduction.record import TableRecord, TableRecordError
 from drawgrad.studies.reproduction.reproduction import Reproduction
 from drawgrad.studies.reproduction.table import Cell, Claim, Picture, Protocol, Table
 from drawgrad.studies.reproduction.timing import TimeClassifier
+from drawgrad.studies.reproduction.toys import TrainCoin, TrainPolynomial
 
 __all__ = [
     "Cell",
@@ -30,6 +31,8 @@ __all__ = [
     "TimeClassifier",
     "TrainAutoencoder",
     "TrainClassifier",
+    "TrainCoin",
+    "TrainPolynomial",
     "TrainStructured",
     "Training",
 ]

@@ -172,8 +172,9 @@ class Findings:
         if not values:
             return text.removeprefix(", ") or "not done"
         if len(values) == 1:
-            return f"{values[0]:.1f} (1){text}"
-        return f"{with_spread(statistics.fmean(values), standard_error(values), places=2)} ({len(values)}){text}"
+            return f"{values[0]:.{max(1, self.table.places - 1)}f} (1){text}"
+        mean = with_spread(statistics.fmean(values), standard_error(values), places=self.table.places)
+        return f"{mean} ({len(values)}){text}"
 
     def verdicts(self) -> list[Verdict]:
         """What the runs say of each claim of which both cells have runs."""
@@ -196,7 +197,7 @@ class Findings:
         """What the runs say of the claims, as a table; empty if there is nothing to say."""
         rows = []
         for each in self.verdicts():
-            gain = f"{each.gain:.2f}" if each.error is None else with_spread(each.gain, each.error, places=2)
+            gain = with_spread(each.gain, each.error or 0.0, places=self.table.places)
             printed = "" if each.printed is None else f"{each.printed:.1f}"
             p = "" if each.corrected is None else f"{each.corrected:.2g}"
             rows.append((str(each.claim), printed, gain, str(each.seeds), p, each.words))

@@ -61,13 +61,19 @@ class CellRecipe(ABC):
         config = self.config(0)
         return self.changed(epochs=max(1, round(steps * config.data.batch_size / EXAMPLES[config.data.data])))
 
+    @property
+    def data(self) -> str | None:
+        """The data set that it reads; None if it needs none."""
+        return str(self.config(0).data.data)
+
     def check_data(self) -> None:
         """Read the data once.
 
         Raises:
             DataError: If they are missing, damaged, or cannot be downloaded.
         """
-        load(self.config(0).data.data, self.data_dir)
+        if self.data is not None:
+            load(self.data, self.data_dir)
 
     @abstractmethod
     def config(self, seed: int) -> Any:

@@ -76,7 +76,7 @@ class Reproduction:
             DataError: If they are missing, damaged, or cannot be downloaded.
         """
         recipes: list[Any] = [job.recipe for job in jobs]
-        for recipe in {recipe.config(0).data.data: recipe for recipe in recipes}.values():
+        for recipe in {recipe.data: recipe for recipe in recipes}.values():
             recipe.check_data()
 
     @property

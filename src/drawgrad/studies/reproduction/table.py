@@ -102,6 +102,7 @@ class Table:
         notes: What a reader has to know of all cells, a paragraph each.
         higher: Whether higher figures are the better ones.
         picture: In place of the usual one.
+        places: Decimals at most, of figures with an error.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Table:
     notes: tuple[str, ...] = ()
     higher: bool = False
     picture: Picture | None = None
+    places: int = 2
 
     @property
     def sign(self) -> int:
