@@ -52,7 +52,9 @@ def found(make: Make, family: Family, logits: Tensor, weights: Tensor, row: int)
     """Losses, and their gradients for the logits and for what the cost closes over."""
     estimator = make()
     if isinstance(estimator, torch.nn.Module):
-        estimator.eval()  # A baseline that learns from one part before the next one is asked is another one.
+        # A baseline that learns from one part before the next one is asked is another one; and how many rows a product
+        # has decides on its last digit, which in float32 would be seen.
+        estimator.eval().double()
     logits, weights = logits.clone().requires_grad_(), weights.clone().requires_grad_()
     loss = estimator(lambda z: cost(z, weights), family(logits), seed=11, row_offset=row)
     return (loss.detach(), *torch.autograd.grad(loss.sum(), (logits, weights)))
