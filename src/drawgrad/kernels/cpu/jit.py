@@ -84,7 +84,17 @@ class _Cache(FunctionCache):
             return
 
 
-class _Part(JITCodeLibrary):
+class _Vectorized(JITCodeLibrary):
+    """Code in vectors as long as the processor has them. Compilers take half of 512 bits for most of them."""
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        for function in ir_module.functions:
+            # Not the method of the set of attributes, which knows no attributes of one target.
+            set.add(function.attributes, '"prefer-vector-width"="512"')
+        super().add_ir_module(ir_module)
+
+
+class _Part(_Vectorized):
     """Code that only ever becomes a part of a kernel's, and is neither optimized nor made executable by itself.
 
     Doing that for each function that a kernel calls takes as long as all the rest.
@@ -96,6 +106,13 @@ class _Part(JITCodeLibrary):
             self._final_module.link_in(library._get_module_for_linking(), preserve=True)
         self._finalize_dynamic_globals()
         self._finalized = True
+
+
+class _KernelCompiler(Compiler):
+    def compile_extra(self, func: Callable[..., Any]) -> Any:
+        self.state.library = _Vectorized(self.state.targetctx.codegen(), func.__qualname__)
+        self.state.library.enable_object_caching()
+        return super().compile_extra(func)
 
 
 class _PartCompiler(Compiler):
@@ -115,7 +132,7 @@ def kernel(function: Callable[..., Any]) -> Any:
     Numba counts references to arrays, at a few atomic operations a call, which is most of the time of a kernel that
     calls small functions all the time. Here nobody counts, so a kernel can make no arrays of its own.
     """
-    dispatcher: Any = numba.njit(**_options(EXACT))(function)
+    dispatcher: Any = numba.njit(**_options(_KernelCompiler, EXACT))(function)
     with contextlib.suppress(OSError, RuntimeError):  # No home directory, no readable source.
         dispatcher._cache = _Cache(function)
     return dispatcher
@@ -123,12 +140,13 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 def device_function(*flags: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compile a function that kernels call, with further fast-math ``flags``. It becomes a part of each of them."""
-    part: dict[str, Any] = {"pipeline_class": _PartCompiler, "forceinline": True, "no_cpython_wrapper": True}
-    return numba.njit(**_options(EXACT | set(flags)), **part)
+    part: dict[str, Any] = {"forceinline": True, "no_cpython_wrapper": True}
+    return numba.njit(**_options(_PartCompiler, EXACT | set(flags)), **part)
 
 
-def _options(fastmath: set[str]) -> dict[str, Any]:
+def _options(compiler: type[Compiler], fastmath: set[str]) -> dict[str, Any]:
     return {
+        "pipeline_class": compiler,
         "nogil": True,
         "error_model": "numpy",
         "fastmath": fastmath,
