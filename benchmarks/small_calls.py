@@ -28,7 +28,7 @@ from torch.nn import functional as F
 import drawgrad as dg
 from benchmarks import RESULTS, ROOT
 from drawgrad.functional import gumbel_softmax
-from drawgrad.studies.records import Measurement, median_of, write
+from drawgrad.studies.records import Measurement, describe_device, median_of, write
 
 __all__ = ["main"]
 
@@ -186,14 +186,15 @@ def main(arguments: list[str] | None = None) -> None:
         ),
         "starts": ("The first call of a process, and an import, one thread", starts),
     }
+    vectors = describe_device().rpartition(", ")[2]
     for name, (title, measure) in records.items():
         if chosen.only not in (None, name):
             continue
         begin = time.perf_counter()
         cells = measure()
         path = write(
-            f"small-{name}",
-            title=title,
+            f"small-{name}-{vectors.lower()}",
+            title=f"{title}, {vectors}",
             measurements=cells,
             spread="half the interquartile range",
             command="python -m benchmarks.small_calls",
