@@ -34,6 +34,9 @@ docs: .venv/.docs ## Build the documentation site into build/docs; warnings are 
 	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs build/docs
 	@echo "open build/docs/index.html"
 
+clients: .venv/.clients ## Run the tests that need other packages' quantizers
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/nn/test_clients.py
+
 lint: .venv/.dev ## Check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -59,6 +62,10 @@ clean: ## Remove caches and build products; .venv, runs and results stay
 .venv/.dev: $(PINS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch .venv/.study .venv/.docs $@
+
+.venv/.clients: .venv/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[clients]"
+	touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -45,7 +45,7 @@ class Setting:
     batch: int = 100
 
 
-FULL, SHORT = Setting(1500, 2, 64), Setting(4, 1, 64)
+FULL, SHORT = Setting(400, 1, 64), Setting(3, 1, 64)
 
 
 class Autoencoder(nn.Module):

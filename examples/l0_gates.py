@@ -42,7 +42,7 @@ class Setting:
     seeds: int
 
 
-FULL, SHORT = Setting(4_000, 2), Setting(8, 1)
+FULL, SHORT = Setting(2_000, 1), Setting(6, 1)
 
 
 def dense(sizes: Sequence[int] = SIZES) -> nn.Sequential:

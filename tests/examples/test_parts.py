@@ -12,6 +12,9 @@ from drawgrad.studies.records import Record, read
 EXAMPLES = {
     "l0-gates": {"dense", "gates, one penalty for all weights", "printed, one for each layer"},
     "codebook": {"nearest code", "ReinMax"},
+    "feature-selection": {"5 of 64, digits", "2 of 30, breast cancer"},
+    "learned-levels": {"32 bits", "2 bits", "2, 3 or 4 bits, chosen for each unit"},
+    "operation-search": {"random search, best of 6", "mixer, the drawn operation runs"},
 }
 """Some of the cases that each record has."""
 

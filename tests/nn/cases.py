@@ -22,12 +22,14 @@ class Case(NamedTuple):
         make: makes the module with the factory arguments ``device`` and ``dtype``.
         shape: of its input.
         draws: whether training is random.
+        compiles: whether one graph holds its training.
     """
 
     name: str
     make: Callable[..., nn.Module]
     shape: tuple[int, ...]
     draws: bool = True
+    compiles: bool = True
 
     def input(self, dtype: torch.dtype = torch.float32, offset: float = 0.0) -> Tensor:
         """An input, always the same."""
@@ -42,6 +44,12 @@ def mixture(width: int, k: int, *, device: Any = None, dtype: Any = None, **opti
     if width % 8 == 0:
         return dn.MixtureOfExperts(router, dn.FeedForwardExperts(3, width, 8, **factory))
     return dn.MixtureOfExperts(router, [nn.Linear(width, width, **factory) for _ in range(3)])
+
+
+def mixer(count: int, k: int = 1, *, device: Any = None, dtype: Any = None, **options: Any) -> nn.Module:
+    """Linear operations."""
+    factory = {"device": device, "dtype": dtype}
+    return dn.OperationMixer([nn.Linear(4, 4, **factory) for _ in range(count)], k, **options, **factory)
 
 
 CASES = (
@@ -65,6 +73,13 @@ CASES = (
     Case("Quantizer, drawn", partial(dn.Quantizer, 7, 6, groups=3, estimator=ReinMax()), (9, 6)),
     Case("Quantizer, linear", partial(dn.Quantizer, 4, 6, groups=2, inputs=5, estimator=STGumbelSoftmax()), (9, 5)),
     Case("Quantizer, means", partial(dn.Quantizer, 4, 6, decay=0.9, restart=0.1), (9, 6), draws=False),
+    Case("FeatureSelector", partial(dn.FeatureSelector, 6, 2), (5, 6)),
+    Case("FeatureSelector, concrete", partial(dn.FeatureSelector, 6, 2, kind="concrete"), (5, 6)),
+    Case("OperationMixer", partial(mixer, 3, estimator=GumbelSoftmax(), runs="all"), (5, 4)),
+    Case("OperationMixer, two", partial(mixer, 3, 2, runs="all"), (5, 4)),
+    Case("LearnedLevels", partial(dn.LearnedLevels, (4, 6), (2, 3)), (4, 6)),
+    Case("LearnedLevels, one", partial(dn.LearnedLevels, (4, 6), 4, dim=None), (4, 6), draws=False),
+    Case("PermutationLayer", partial(dn.PermutationLayer, 5), (3, 5), compiles=False),
 )
 """One line for each module, or for each of its ways to work."""
 
