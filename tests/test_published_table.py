@@ -1,56 +1,63 @@
-"""The record of a reproduced table on a page: what is printed, what was found, and what is not there."""
+"""A published table in Markdown: whole, in part, or not done at all."""
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from drawgrad.studies.records import provenance, read, write
-from drawgrad.studies.reproduction import Findings, RunResult
-from drawgrad.studies.reproduction.record import measurements
-from tests.studies.reproduction.small import TABLE
+from drawgrad.studies.records import Measurement, Record, provenance
 from tools.published_table import published_table
+from tools.render_readme import render
 
-RUNS = {
-    ("SBN", "relaxed"): (30.0, 30.2, 30.1), ("SBN", "ST"): (31.0, 31.1, 31.05),
-    ("VAE", "relaxed"): (40.0,), ("VAE", "ST"): (41.0,),
-}  # fmt: skip
-
-
-@pytest.fixture
-def page(tmp_path):
-    def of(runs) -> list[list[str]]:
-        results = [
-            RunResult(row, column, seed, 0.01, value, key=f"{row} {column} {seed}")
-            for (row, column), values in runs.items()
-            for seed, value in enumerate(values)
-        ]
-        results.append(RunResult("VAE", "ours", 0, 0.01, failure="out of memory", key="failed"))
-        cells = measurements(Findings(TABLE, "", TABLE.cells, tuple(results)))
-        path = write("small", "Small", cells, spread="standard error over seeds", command="", seconds=1.0,
-                     folder=tmp_path, origin=provenance())  # fmt: skip
-        lines = published_table(read(path)).splitlines()
-        return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line]
-
-    return of
+CELLS = [
+    Measurement("A", "SBN, evaluations", 1, 0.0, "", 1),
+    Measurement("A", "SBN, printed", 72.0, 0.0, "", 1),
+    Measurement("A", "SBN", 70.123, 0.05, "", 3),
+    Measurement("A", "SBN, learning rate", 1e-3, 0.0, "", 3),
+    Measurement("A", "SBN, seconds", 95.0, 1.0, "s", 3),
+    Measurement("A", "SBN, failed", 0, 0.0, "", 3),
+    Measurement("A", "VAE, evaluations", 2, 0.0, "", 1),
+    Measurement("B", "SBN, evaluations", 4, 0.0, "", 1),
+    Measurement("B", "SBN", 69.0, 0.0, "", 1),
+    Measurement("B", "SBN, failed", 2, 0.0, "", 3),
+    Measurement("B", "SBN, learning rate", 3e-3, 0.0, "", 1),
+    Measurement("B", "SBN, seconds", 200.0, 0.0, "s", 1),
+    Measurement("SBN: B beats A", "printed gain", 2.0, 0.0, "", 1),
+    Measurement("SBN: B beats A", "gain", 1.1, 0.1, "", 3),
+    Measurement("SBN: B beats A", "p", 0.012, 0.0, "", 3),
+]
 
 
-def test_printed_figures_stand_beside_ours(page):
-    head, _, relaxed, st, ours, *_ = page(RUNS)
-    assert head == ["", "evaluations", "SBN, printed", "ours", "VAE, printed", "ours"]
-    assert relaxed == ["relaxed", "1", "30.0", "30.10 ± 0.06 (3)", "30.0", "40.0 (1)"]
-    assert st == ["ST", "1", "31.0", "31.05 ± 0.03 (3)", "31.0", "41.0 (1)"]
-    assert ours == ["ours", "2 or 4", "", "not done", "", "1 failed"]
+def record(cells: list[Measurement]) -> Record:
+    return Record(
+        name="small", title="A table", measurements=tuple(cells), spread="standard error over seeds",
+        command="drawgrad reproduce small", seconds=600.0, **vars(provenance()),
+    )  # fmt: skip
 
 
-def test_claims_have_their_verdict(page):
-    *_, holds, one = page(RUNS)
-    assert holds == ["SBN: relaxed beats ST", "1.0", "0.95 ± 0.03 (3)", "0.00092", "holds"]
-    assert one == ["VAE: ST beats relaxed", "-1.0", "-1.00 (1)", "", "one seed"]
-    swapped = RUNS | {("SBN", "relaxed"): (32.0, 32.2, 32.1), ("VAE", "ST"): (40.5, 40.6, 40.5),
-                      ("VAE", "relaxed"): (40.4, 40.7, 40.6)}  # fmt: skip
-    *_, reverse, undecided = page(swapped)
-    assert (reverse[-1], undecided[-1]) == ("the reverse", "undecided")
+def test_printed_and_our_figures_stand_side_by_side() -> None:
+    text = published_table(record(CELLS))
+    assert "|  | evaluations a step | SBN: printed | ours |" in text
+    assert "| A | 1 | 72.0 | 70.12 ± 0.05 (3) |" in text
+    assert "| B | 4 |  | 69.00 (1), 2 failed |" in text
+    assert "| SBN: B beats A | 2.0 | 1.10 ± 0.10 | 3 | 0.012 | holds |" in text
+    assert "| B | 0.003, 200 s |  |" in text
+    assert "took 10 minutes of a core" in text
 
 
-def test_without_runs_there_are_no_claims(page):
-    assert not [line for line in page({}) if "claim of the paper" in line]
+def test_a_row_without_printed_figures_has_a_table_of_its_own_and_says_what_is_not_done() -> None:
+    text = published_table(record(CELLS))
+    assert "|  | evaluations a step | VAE |" in text
+    assert "| A | 2 | not done |" in text
+    # B has no such cell, and none is missing.
+    assert "| B |  |" not in text
+
+
+def test_claims_of_one_seed_are_not_tested() -> None:
+    text = published_table(record([cell for cell in CELLS if cell.quantity != "p"]))
+    assert "| SBN: B beats A | 2.0 | 1.10 ± 0.10 | 3 |  | one seed |" in text
+    assert "Claims" not in published_table(record(CELLS[:6]))
+
+
+def test_a_page_does_not_need_the_record(tmp_path: Path) -> None:
+    block = "<!-- published: small -->\n<!-- end -->\n"
+    assert "Not done yet." in render(block, tmp_path)

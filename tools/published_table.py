@@ -1,71 +1,107 @@
-"""The record of a reproduced table as a page shows it: printed figures beside ours, then the claims.
+"""The record of a reproduced table as a page shows it, also of a part of its cells: figures, claims, what it took.
 
 `drawgrad.studies.reproduction.record` tells what is in such a record.
 """
 
 from __future__ import annotations
 
-from drawgrad._tables import markdown_table, with_spread
+from drawgrad._tables import markdown_table, significant, with_spread
 from drawgrad.studies.records import Measurement, Record
+from drawgrad.studies.reproduction.findings import words_of
 
-__all__ = ["published_table"]
+__all__ = ["cost", "published_table"]
 
-LEVEL = 0.05
+Cells = dict[tuple[str, str], Measurement]
 
 
 def published_table(record: Record) -> str:
-    """The figures of the methods, and if there are any the claims, in Markdown."""
+    """The figures in Markdown: tables of methods, then one of claims, then what it took.
+
+    Rows of the published table are columns here. Those with printed figures come first, the others stand in a table of
+    their own. A cell that the table has and the record has no figure for is called not done.
+    """
     cells = {(cell.case, cell.quantity): cell for cell in record.measurements}
-    rows = [
-        quantity.removesuffix(", evaluations")
-        for quantity in dict.fromkeys(cell.quantity for cell in record.measurements)
-        if quantity.endswith(", evaluations")
-    ]
-    printed = {row for row in rows if any(quantity == f"{row}, printed" for _, quantity in cells)}
-    methods = dict.fromkeys(case for case, quantity in cells if quantity.endswith(", evaluations"))
-    headings = ["", "evaluations"]
+    rows = _with(cells, ", evaluations")
+    printed = [row for row in rows if row in _with(cells, ", printed")]
+    others = [row for row in rows if row not in printed]
+    parts = [_figures(cells, some) for some in (printed, others) if some]
+    claims = _claims(cells)
+    if claims:
+        parts += ["Claims of the paper, by paired t-tests over seeds; p is corrected for their number (Holm).", claims]
+    details = _details(cells, rows)
+    return "\n\n".join([*parts, *([details] if details else []), cost(record)])
+
+
+def cost(record: Record) -> str:
+    """What the runs of a record took."""
+    minutes = record.seconds / 60
+    time = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{minutes:.0f} minutes"
+    return f"All runs, those that chose learning rates included, took {time} of a core ({record.device})."
+
+
+def _with(cells: Cells, ending: str) -> list[str]:
+    found = (quantity for _, quantity in cells if quantity.endswith(ending))
+    return list(dict.fromkeys(quantity.removesuffix(ending) for quantity in found))
+
+
+def _methods(cells: Cells, rows: list[str]) -> list[str]:
+    known = {f"{row}, evaluations" for row in rows}
+    return list(dict.fromkeys(case for case, quantity in cells if quantity in known))
+
+
+def _figures(cells: Cells, rows: list[str]) -> str:
+    printed = set(_with(cells, ", printed"))
+    headings = ["", "evaluations a step"]
     for row in rows:
-        headings += [f"{row}, printed", "ours"] if row in printed else [row]
+        headings += [f"{row}: printed", "ours"] if row in printed else [row]
     lines = []
-    for method in methods:
-        counts = {cell.value for row in rows if (cell := cells.get((method, f"{row}, evaluations"))) is not None}
-        line = [method, " or ".join(f"{count:g}" for count in sorted(counts))]
+    for method in _methods(cells, rows):
+        counts = sorted({int(cell.value) for row in rows if (cell := cells.get((method, f"{row}, evaluations")))})
+        line = [method, " or ".join(map(str, counts))]
         for row in rows:
             if row in printed:
-                of_paper = cells.get((method, f"{row}, printed"))
-                line.append("" if of_paper is None else f"{of_paper.value:.1f}")
-            known = (method, f"{row}, evaluations") in cells
-            line.append(_ours(cells.get((method, row)), cells.get((method, f"{row}, failed"))) if known else "")
+                cell = cells.get((method, f"{row}, printed"))
+                line.append("" if cell is None else f"{cell.value:.1f}")
+            line.append(_ours(cells, method, row))
         lines.append(line)
-    text = markdown_table(headings, lines)
-    claims = [(case, cell) for (case, quantity), cell in cells.items() if quantity == "gain"]
-    if claims:
-        told = [_claim(case, cell, cells) for case, cell in claims]
-        text += "\n\n" + markdown_table(("claim of the paper", "printed gain", "ours", "p", ""), told, align="<>>><")
-    return text
+    return markdown_table(headings, lines)
 
 
-def _ours(cell: Measurement | None, failed: Measurement | None) -> str:
-    lost = f"{failed.value:g} failed" if failed is not None and failed.value else ""
-    if cell is None:
-        return lost or "not done"
-    text = f"{cell.value:.1f}" if cell.samples == 1 else with_spread(cell.value, cell.spread, places=2)
-    return ", ".join(part for part in (f"{text} ({cell.samples})", lost) if part)
+def _ours(cells: Cells, method: str, row: str) -> str:
+    if (method, f"{row}, evaluations") not in cells:
+        return ""
+    found, failed = cells.get((method, row)), cells.get((method, f"{row}, failed"))
+    text = [] if found is None else [f"{_number(found)} ({found.samples})"]
+    text += [f"{failed.value:.0f} failed"] if failed is not None and failed.value else []
+    return ", ".join(text) or "not done"
 
 
-def _claim(case: str, gain: Measurement, cells: dict[tuple[str, str], Measurement]) -> tuple[str, ...]:
-    printed, p = cells.get((case, "printed gain")), cells.get((case, "p"))
-    ours = f"{gain.value:.2f}" if gain.samples == 1 else with_spread(gain.value, gain.spread, places=2)
-    if p is None:
-        verdict = "one seed"
-    elif p.value >= LEVEL:
-        verdict = "undecided"
-    else:
-        verdict = "holds" if gain.value > 0 else "the reverse"
-    return (
-        case,
-        "" if printed is None else f"{printed.value:.1f}",
-        f"{ours} ({gain.samples})",
-        "" if p is None else f"{p.value:.2g}",
-        verdict,
-    )
+def _number(cell: Measurement) -> str:
+    return with_spread(cell.value, cell.spread) if cell.spread else significant(cell.value, 4)
+
+
+def _claims(cells: Cells) -> str:
+    lines = []
+    for (case, quantity), gain in cells.items():
+        if quantity != "gain":
+            continue
+        printed, p = cells.get((case, "printed gain")), cells.get((case, "p"))
+        lines.append((
+            case, "" if printed is None else f"{printed.value:.1f}", _number(gain), f"{gain.samples}",
+            "" if p is None else f"{p.value:.2g}", words_of(gain.value, None if p is None else p.value),
+        ))  # fmt: skip
+    return markdown_table(("claim", "printed gain", "our gain", "seeds", "p", ""), lines, "<>>>><") if lines else ""
+
+
+def _details(cells: Cells, rows: list[str]) -> str:
+    lines = []
+    for method in _methods(cells, rows):
+        line = [method]
+        for row in rows:
+            rate, seconds = (cells.get((method, f"{row}, {what}")) for what in ("learning rate", "seconds"))
+            line.append("" if rate is None or seconds is None else f"{rate.value:g}, {seconds.value:.0f} s")
+        lines.append(line)
+    rates = {cell.value for (_, quantity), cell in cells.items() if quantity.endswith(", learning rate")}
+    if len(rates) < 2:
+        return ""
+    return f"Learning rates that were chosen, and what a run took on one core.\n\n{markdown_table(['', *rows], lines)}"

@@ -36,13 +36,19 @@ def render(text: str, folder: Path) -> str:
             case "record":
                 inside = table(read(folder / f"{name}.json"))
             case "published":
-                record = read(folder / f"{name}.json")
-                inside = f"\n{record.title}\n\n{published_table(record)}\n\n{_circumstances(record)}\n"
+                inside = _published(folder / f"{name}.json")
             case _:
                 inside = MADE[name]()
         return found[1] + inside + found[4]
 
     return BLOCK.sub(replace, text)
+
+
+def _published(path: Path) -> str:
+    if not path.exists():
+        return "\nNot done yet.\n"
+    record = read(path)
+    return f"\n{record.title}\n\n{published_table(record)}\n\n{_circumstances(record)}\n"
 
 
 def table(record: Record) -> str:

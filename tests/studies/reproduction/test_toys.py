@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+from drawgrad.studies.exhibits.coin import contestants, train_coin
 from drawgrad.studies.exhibits.polynomial import optimum
 from drawgrad.studies.reproduction import TrainCoin, TrainPolynomial
 from drawgrad.studies.runs.settings import SettingError
@@ -29,6 +31,18 @@ def test_a_coin_finds_the_cheaper_side():
     assert found(COIN, 1) != result
     # A coin that has hardly moved has not.
     assert abs(found(COIN.lasting(1))["value"]) < 0.05
+
+
+@pytest.mark.parametrize("name", ["REINFORCE", "REBAR", "DisARM"])
+def test_a_coin_does_not_depend_on_those_that_are_trained_with_it(name):
+    """Noise is a function of seed and row, and nothing else couples them."""
+    few, many = (
+        train_coin(contestants((1, runs))[name], [0.45], steps=60, runs=runs, every=60, seed=5)[0.45].probability.values
+        for runs in (3, 11)
+    )
+    assert (few[-1] != 0.5).all()
+    assert torch.allclose(few, many[:, :3], rtol=1e-4)
+    assert not torch.allclose(few, many[:, 3:6], rtol=1e-4)
 
 
 def test_polynomials_descend_to_the_optimum():

@@ -123,6 +123,11 @@ NOTES = (
     layer of variables, linear encoder and decoder, learned prior.""",
     """Test set of 10,000 images, 1000 hard samples an image, minus the log of the mean likelihood ratio. The paper
     prints the mean of the log for SBN, which its figures cannot be.""",
+    """Temperature after t steps: 1 for SBN; max(0.5, exp(-r s)), s = 500 floor(t / 500), for VAE. Slope annealing:
+    1 / tau with tau = max(0.2, exp(-r s)), s = 100 floor(t / 100). r is such that the lowest temperature is reached
+    after three quarters of the steps, or 1e-5 by the protocol `paper`.""",
+    """Samples of the variables an image and step: one, but for leave-one-out (4; in SBN 2 for each of two layers),
+    VIMCO and DisARM (a pair). Evaluations are samples that the last layer sees, control variates included.""",
     """The KL of an autoencoder is that of the discrete distributions in closed form. With relaxed samples this is no
     bound of the relaxed model; all figures here are bounds of the discrete one.""",
 )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from drawgrad.studies.reproduction.table import Cell, Claim, Table
 
-__all__ = ["LEVEL", "Findings", "RunResult", "Verdict", "holm"]
+__all__ = ["LEVEL", "Findings", "RunResult", "Verdict", "holm", "words_of"]
 
 LEVEL = 0.05
 """Probability that any claim is called true or false by chance."""
@@ -90,11 +90,7 @@ class Verdict:
     @property
     def words(self) -> str:
         """In a word or two, at a level of 5 % for all claims together."""
-        if self.corrected is None:
-            return "one seed"
-        if self.corrected >= LEVEL:
-            return "undecided"
-        return "holds" if self.gain > 0 else "the reverse"
+        return words_of(self.gain, self.corrected)
 
 
 @dataclass(frozen=True)
@@ -213,6 +209,20 @@ class Findings:
             " ".join([*self.table.text(), f"Protocol: {self.how}."]),
             lambda figure: picture.draw(figure, self), picture.signs, picture.size,
         )  # fmt: skip
+
+
+def words_of(gain: float, p: float | None) -> str:
+    """What is to be said of a claim, at a level of 5 % for all claims together.
+
+    Args:
+        gain: By how much the better one is better.
+        p: Corrected for the number of claims; None with one seed.
+    """
+    if p is None:
+        return "one seed"
+    if p >= LEVEL:
+        return "undecided"
+    return "holds" if gain > 0 else "the reverse"
 
 
 def standard_error(values: list[float]) -> float:
