@@ -138,7 +138,7 @@ def measured(digits: Digits, setting: Setting) -> tuple[list[Measurement], dict[
             other = largest(digits, sizes[-1], setting.steps, seed)
             naive.append((parameters(other), error(other, digits)))
         found[f"gates, {way}"] = rows
-        found[f"largest weights of those sizes, {way}"] = naive
+        found[f"largest weights, {way}"] = naive
         cells += row(f"gates, {way}", sizes, [wrong for _, wrong in rows])
         cells.append(mean_of(f"gates, {way}", "time of the dense network over its own", ratios, "x"))
         cells += row(f"as many, by largest weights, {way}", sizes, [wrong for _, wrong in naive])
@@ -160,11 +160,11 @@ def drawn(figure: Any, found: dict[str, list[tuple[int, float]]]) -> None:
     signs = []
     for color, (way, points) in zip(COLORS, found.items(), strict=False):
         axes.plot(*zip(*points, strict=True), "o", color=color, ms=6)
-        signs.append(sign(way, color, ls="none", marker="o"))
+        signs.append(sign(way.replace("one penalty for all weights", "one penalty"), color, ls="none", marker="o"))
     for marker, (words, ((inputs, first, second), wrong)) in zip("*P", PRINTED.items(), strict=True):
         numbers = inputs * first + first * second + 10 * second + first + second + 10
         axes.plot([numbers], [wrong], marker, color=INK, ms=8)
-        signs.append(sign(words, ls="none", marker=marker))
+        signs.append(sign(words.removesuffix(" for all weights"), ls="none", marker=marker))
     axes.set_xscale("log")
     axes.set_ylim(0, None)
     plain_axes(axes, "What is left of LeNet-300-100", "weights and biases", "test images misread, %")
