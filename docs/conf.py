@@ -26,6 +26,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "tools.site.api",
     "tools.site.mathml",
+    "tools.site.playground",
 ]
 
 exclude_patterns = ["_build"]

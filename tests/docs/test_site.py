@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("sphinx")
 
-from tools.site import api
+from tools.site import api, playground
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -45,6 +45,16 @@ class TestApi:
         lines = ["Estimates: the value", "at D.", "Bias: none.", "", "Plain: text."]
         api.claims(lines)
         assert lines == [":Estimates: the value", "    at D.", ":Bias: none.", "", "Plain: text."]
+
+
+def test_the_playground_is_in_the_site_without_its_source(tmp_path: Path) -> None:
+    page = playground.copy(tmp_path)
+    files = {file.relative_to(page).as_posix() for file in page.rglob("*") if file.is_file()}
+    text = (page / "index.html").read_text()
+    named = set(re.findall(r'(?:src|href)="([\w./-]+\.(?:js|css))"', text))
+    assert named
+    assert named <= files
+    assert not [name for name in files if name.endswith((".py", ".pyc"))]
 
 
 def test_every_page_has_its_place_in_the_site() -> None:

@@ -1,1 +1,1 @@
-"""What the documentation site adds to Sphinx: pages of the API, links between pages, formulas without a network."""
+"""What the documentation site adds to Sphinx: pages of the API, formulas without a network, the playground."""
