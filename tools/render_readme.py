@@ -17,12 +17,20 @@ from drawgrad.studies.records import Record, read, tabulated
 from tools.estimator_table import claims, ideas, structures
 from tools.layers import layers
 from tools.published_table import published_table
+from tools.record_table import records
 from tools.tree import tree
 
 __all__ = ["main", "render", "table"]
 
 BLOCK = re.compile(r"(<!-- (?P<kind>record|published|made): (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-MADE = {"claims": claims, "ideas": ideas, "layers": layers, "structures": structures, "tree": tree}
+MADE = {
+    "claims": claims,
+    "ideas": ideas,
+    "layers": layers,
+    "records": records,
+    "structures": structures,
+    "tree": tree,
+}
 """What is made from the source: declarations of the estimators, layers and tree of the package."""
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 

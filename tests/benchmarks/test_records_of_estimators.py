@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, OneHotCategorical
 
-from benchmarks import RESULTS, coin, estimator_cost, polynomial_programme, subsets
+from benchmarks import RESULTS, coin, estimator_cost, literature, polynomial_programme, subsets
 from benchmarks.estimator_cost import Size
 from drawgrad.estimators import ESTIMATORS
 from drawgrad.studies.exhibits.k_subset import AVERAGED, SETS
@@ -46,6 +46,16 @@ def test_the_record_of_the_coin(tmp_path: Path) -> None:
     assert {cell.quantity for cell in record.measurements} == {"2 steps", "5 steps"}
     assert {"REINFORCE", "REBAR", "RELAX"} <= {cell.case for cell in record.measurements}
     assert all(cell.samples == 3 for cell in record.measurements)
+
+
+def test_the_record_of_claims(tmp_path: Path) -> None:
+    record = read(literature.main(draws=2000, repeats=2, folder=tmp_path))
+    found = {(cell.case, cell.quantity): cell.value for cell in record.measurements}
+    assert {quantity for _, quantity in found} == {"measured", "claimed"}
+    (printed,) = (value for (case, kind), value in found.items() if "as printed" in case and kind == "measured")
+    (about,) = (value for (case, kind), value in found.items() if "about the sample" in case and kind == "measured")
+    assert printed < 1e-6  # draw by draw, whatever is drawn
+    assert abs(about - 1) < 0.2
 
 
 def test_the_record_of_the_subsets(tmp_path: Path) -> None:
