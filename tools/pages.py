@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -84,7 +85,7 @@ class Page:
 
     def _with_pictures(self) -> Iterator[tuple[str, Picture | None]]:
         digest = hashlib.sha256()
-        for (code, _), (_, after) in zip(self.parts, [*self.parts[1:], (None, None)], strict=True):
+        for (code, _), (_, after) in pairwise([*self.parts, (None, None)]):
             if code is not None:
                 digest.update(code.encode())
                 draws = after is not None and ">>> " not in code

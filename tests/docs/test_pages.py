@@ -54,5 +54,8 @@ class TestRunner:
         assert other.file == picture.file
         assert stale(other)
 
+    def test_a_page_without_code_has_nothing_wrong(self, tmp_path: Path) -> None:
+        assert Page("Words.", tmp_path / "page.md").run() == []
+
     def test_other_pictures_are_left_alone(self, tmp_path: Path) -> None:
         assert Page("![A cat](cat.png)\n\n```python\n>>> 1\n1\n```\n", tmp_path / "page.md").pictures() == []
