@@ -29,6 +29,7 @@ from drawgrad.logic import (
     SoftDomains,
     Table,
     Viterbi,
+    sudoku,
 )
 from tests.logic.problems import KINDS, mixed, of_kind
 
@@ -281,3 +282,16 @@ class TestExtension:
     def test_constraints_of_one_rule_are_one_program(self) -> None:
         problem = Problem(9, 9, [*(AllDifferent(range(i, i + 3)) for i in range(7)), NotEqual(0, 8), NotEqual(1, 7)])
         assert len(problem._programs.rules) == 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("scale", [10.0, 200.0])
+def test_gradients_stay_finite_however_sure_a_contradiction_is(scale: float, dtype: torch.dtype) -> None:
+    """Elements so small that their reciprocals overflow: no number comes back rather than NaN."""
+    generator = torch.Generator().manual_seed(0)
+    logits = (torch.randn(8, 81, 9, generator=generator, dtype=dtype) * scale).requires_grad_()
+    board = sudoku()
+    where = torch.rand(8, 81, generator=generator) < 0.35
+    found = board.propagate(board.domains(logits.softmax(-1), where=where), rounds=3)
+    (gradient,) = torch.autograd.grad(found.log_probs().exp()[..., 0].sum(), logits)
+    assert gradient.isfinite().all()

@@ -348,12 +348,16 @@ class Lukasiewicz(Semiring):
 
 
 def _safe_log(a: Tensor) -> Tensor:
-    """Logarithm whose gradient at zero is zero; torch's own is infinite there, and NaN after a product with zero."""
+    """Logarithm without a gradient at zero and at what has no reciprocal; torch's is infinite there, and NaN later."""
+    a = torch.where(a >= torch.finfo(a.dtype).tiny, a, a.detach())
     positive = a > 0
     return torch.where(positive, torch.where(positive, a, 1.0).log(), -torch.inf)
 
 
 def _divided_by_largest(a: Tensor, dim: int) -> Tensor:
+    """Elements over their largest; without a gradient where that is so small that a few such quotients overflow."""
+    small = a.detach().amax(dim, keepdim=True) < torch.finfo(a.dtype).max ** -0.25
+    a = torch.where(small, a.detach(), a)
     largest = a.amax(dim, keepdim=True)
     return a / torch.where(largest > 0, largest, 1.0)
 

@@ -59,7 +59,7 @@ def test_the_table_has_means_with_errors_and_what_is_printed(tmp_path: Path) -> 
 def test_what_was_not_reached_by_all_is_left_out() -> None:
     study = SudokuTeachers(1)
     results = {
-        job.name: result(0.5, reached) for job, reached in zip(study.jobs(), (None, (1, 2.0), None), strict=True)
+        job.name: result(0.5, reached) for job, reached in zip(study.jobs(), (None, (1, 2.0), None, None), strict=True)
     }
     rows = [cell.case for cell in study.measurements(results) if cell.quantity == "seconds to 97%"]
     assert rows == ["solver, straight-through: reading, then solving"]

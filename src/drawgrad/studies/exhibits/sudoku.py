@@ -155,6 +155,6 @@ class SudokuTeachers(Sudoku):
     name: ClassVar[str] = "sudoku-teachers"
     title: ClassVar[str] = "Handwritten Sudoku by other teachers: boards solved, by level"
     teachers: ClassVar[tuple[str, ...]] = (
-        "soft propagation", "solver, straight-through", "solver, leave-one-out",
+        "soft propagation", "solver, straight-through", "solver, what it gets wrong", "solver, leave-one-out",
     )  # fmt: skip
     printed: ClassVar[Mapping[str, float]] = {}

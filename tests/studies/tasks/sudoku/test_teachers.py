@@ -10,7 +10,15 @@ from torch.nn.functional import log_softmax, one_hot
 
 from drawgrad.logic import sudoku
 from drawgrad.studies.tasks.sudoku.data import Boards, Told
-from drawgrad.studies.tasks.sudoku.teachers import TEACHERS, Completions, Propagation, Sampled, SolverInLoop, Teacher
+from drawgrad.studies.tasks.sudoku.teachers import (
+    TEACHERS,
+    Completions,
+    Corrected,
+    Propagation,
+    Sampled,
+    SolverInLoop,
+    Teacher,
+)
 from tests.studies.tasks.sudoku.boards import boards, digits
 
 
@@ -18,7 +26,7 @@ def told(some: Boards) -> Told:
     return some.told(digits(), torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("teacher", [Completions(), Propagation(), SolverInLoop(nodes=50)])
+@pytest.mark.parametrize("teacher", [Completions(), Propagation(), SolverInLoop(nodes=50), Corrected(nodes=50)])
 def test_a_teacher_corrects_what_was_misread(teacher: Teacher) -> None:
     some = boards(count=16, blanks=25)
     truth = some.puzzles[some.given]
@@ -72,17 +80,19 @@ def test_a_limit_leaves_completions_out() -> None:
     assert many < few
 
 
-def test_a_right_answer_of_the_solver_gives_no_gradient() -> None:
+@pytest.mark.parametrize("teacher", [SolverInLoop(), Corrected()])
+def test_a_right_answer_of_the_solver_gives_no_gradient(teacher: Teacher) -> None:
     some = boards(count=4)
     truth = some.puzzles[some.given]
     logits = (5.0 * one_hot(truth, 9)).requires_grad_()
-    loss = SolverInLoop().loss(logits, told(some))
+    loss = teacher.loss(logits, told(some))
     loss.backward()
     assert loss.item() == 0.0
     assert not logits.grad.any()
     wrong = (5.0 * one_hot((truth + 1) % 9, 9)).requires_grad_()
-    SolverInLoop().loss(wrong, told(some)).backward()
+    teacher.loss(wrong, told(some)).backward()
     assert wrong.grad.any()
+    assert wrong.grad.isfinite().all()
 
 
 def test_samples_are_worth_what_is_left() -> None:
@@ -131,6 +141,7 @@ def test_no_loss_depends_on_a_given(teacher: Teacher) -> None:
         (lambda: Completions(0), "limit must be at least 1"),
         (lambda: Propagation(0), "rounds must be at least 1"),
         (lambda: SolverInLoop(nodes=0), "nodes must be at least 1"),
+        (lambda: Corrected(nodes=0), "nodes must be at least 1"),
         (lambda: Sampled(1), "samples must be at least 2"),
     ],
 )

@@ -16,7 +16,7 @@ from drawgrad.estimators import LeaveOneOut
 from drawgrad.logic import HardDomains, HardEngine, Limits, PropagationSurrogate, Report, SolverThrough, sudoku
 from drawgrad.studies.tasks.sudoku.data import Told
 
-__all__ = ["TEACHERS", "Completions", "Propagation", "Sampled", "SolverInLoop", "Teacher"]
+__all__ = ["TEACHERS", "Completions", "Corrected", "Propagation", "Sampled", "SolverInLoop", "Teacher"]
 
 LEAST = -30.0
 """Log-probability below which a blank cell's value is taken for ruled out, and gives no gradient."""
@@ -120,6 +120,34 @@ class SolverInLoop(Teacher):
 
 
 @dataclass(frozen=True)
+class Corrected(Teacher):
+    """The negative log-probability under soft propagation of those blank cells alone that the hard engine gets wrong.
+
+    Forward the engine decides what has to be learned; backward goes the gradient of soft propagation. The mean is over
+    all blank cells.
+
+    Args:
+        rounds: Of propagation.
+        nodes: How many decisions the search may take for a board.
+    """
+
+    rounds: int = 3
+    nodes: int = 300
+
+    def __post_init__(self) -> None:
+        check_count(self.rounds, "rounds", minimum=1)
+        check_count(self.nodes, "nodes", minimum=1)
+
+    def loss(self, logits: Tensor, told: Told) -> Tensor:
+        board = sudoku()
+        domains = board.domains(logits.softmax(-1), where=told.given)
+        # -1 where no solution is found: all cells of such a board are wrong.
+        wrong = board.most_likely(domains, nodes=self.nodes).first() != told.blanks
+        found = board.propagate(domains, rounds=self.rounds).log_prob(told.blanks.clamp_min(0)).clamp_min(LEAST)
+        return -(found * wrong)[~told.given].mean()
+
+
+@dataclass(frozen=True)
 class Sampled(Teacher):
     """How often a guess among the values that the hard engine leaves a blank cell would be wrong, by leave-one-out.
 
@@ -159,6 +187,7 @@ TEACHERS: dict[str, Teacher] = {
     "all completions": Completions(),
     "soft propagation": Propagation(),
     "solver, straight-through": SolverInLoop(),
+    "solver, what it gets wrong": Corrected(),
     "solver, leave-one-out": Sampled(),
 }
 
