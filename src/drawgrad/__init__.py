@@ -16,7 +16,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from drawgrad import diagnostics, distributions, estimators, functional, logic, nn, schedules, studies, variables
+    from drawgrad import (
+        diagnostics,
+        distributions,
+        estimators,
+        functional,
+        integrations,
+        logic,
+        nn,
+        schedules,
+        studies,
+        variables,
+    )
 
 __all__ = [
     "__version__",
@@ -24,6 +35,7 @@ __all__ = [
     "distributions",
     "estimators",
     "functional",
+    "integrations",
     "logic",
     "nn",
     "schedules",
