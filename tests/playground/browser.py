@@ -151,7 +151,8 @@ class Browser:
             parameters = event.get("params", {})
             match event.get("method"):
                 case "Runtime.exceptionThrown":
-                    found.append(str(parameters["exceptionDetails"].get("exception", {}).get("description")))
+                    details = parameters["exceptionDetails"]
+                    found.append(str(details.get("exception", {}).get("description", details["text"])))
                 case "Runtime.consoleAPICalled" if parameters["type"] in ("error", "warning", "assert"):
                     found.append(str([argument.get("value") for argument in parameters["args"]]))
                 case "Log.entryAdded" if parameters["entry"]["level"] in ("error", "warning"):

@@ -18,6 +18,13 @@ NAMELESS = """[
   ...[...document.querySelectorAll("svg, canvas")].filter((e) => e.role !== "img" || !e.ariaLabel),
 ].map((e) => e.outerHTML.slice(0, 99))"""
 """What a screen reader could not name."""
+PAINTED = """(() => {
+  const canvas = document.querySelector("#simplex canvas"), copy = new OffscreenCanvas(canvas.width, canvas.height);
+  const context = copy.getContext("2d", { willReadFrequently: true });
+  context.drawImage(canvas, 0, 0);
+  return context.getImageData(0, 0, copy.width, copy.height).data.filter((value, i) => i % 4 === 3 && value).length;
+})()"""
+"""How many pixels of the simplex have a colour."""
 
 
 @pytest.fixture
@@ -113,6 +120,67 @@ class TestKeys:
         page.evaluate("document.getElementById('seed').select()")
         page.type("41")
         assert page.evaluate("document.getElementById('said').textContent").startswith("Seed 41:")
+
+
+class TestPictures:
+    def test_the_points_are_those_of_the_library(self, page: Browser) -> None:
+        set_to(page, "tau", -3)
+        points = gumbel_softmax(torch.tensor([1.0, 0.5, -0.5], dtype=torch.float64).expand(5000, 3), tau=0.125, seed=7)
+        near = f"{100 * (points.amax(-1) > 0.95).double().mean():.1f} %"
+        assert near in page.evaluate("document.querySelector('#simplex canvas').ariaLabel")
+        won = page.evaluate(
+            "[...document.querySelectorAll('#simplex tbody tr')].map((row) => row.lastChild.textContent)"
+        )
+        assert won == [
+            f"{share:.3f}" for share in (points.argmax(-1, keepdim=True) == torch.arange(3)).double().mean(0)
+        ]
+        painted = page.evaluate(PAINTED)
+        for layer in ("show-points", "show-density"):
+            page.evaluate(f"document.getElementById('{layer}').click()")
+            page.settle()
+            now = page.evaluate(PAINTED)
+            assert now < painted
+            painted = now
+
+    def test_straight_through(self, page: Browser) -> None:
+        logits = torch.tensor([1.0, 0.5, -0.5], dtype=torch.float64)
+        target = torch.tensor([0.2, 0.45, 0.35], dtype=torch.float64)
+        every = logits.expand(5000, 3).clone().requires_grad_()
+        z = gumbel_softmax(every, tau=0.5, hard=True, seed=7)
+        (gradient,) = torch.autograd.grad((z - target).square().sum(), every)
+        rows = "[...document.querySelectorAll('#straight tbody tr')]"
+        cells = f"{rows}.map((row) => [4, 5].map((i) => row.cells[i].textContent))"
+        shown = [
+            [f"{value:.3f}".replace("-", "−") for value in pair]
+            for pair in zip(gradient[0], gradient.mean(0), strict=True)
+        ]
+        assert page.evaluate(cells) == shown
+
+    def test_the_cost_decides_which_estimators_there_are(self, page: Browser) -> None:
+        rows = "[...document.querySelectorAll('#dial tbody th')].map((cell) => cell.textContent)"
+        options = "[...document.querySelectorAll('#estimator option')].map((option) => option.textContent)"
+        assert len(page.evaluate(rows)) == len(page.evaluate(options)) == 5
+        set_to(page, "kind", "table", "change")
+        assert page.evaluate(rows) == page.evaluate(options) == ["Reinforce"]
+        assert "no slope" in page.evaluate("document.getElementById('straight').textContent")
+
+    def test_a_training_runs_to_its_end_or_until_it_is_stopped(self, page: Browser) -> None:
+        page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+        page.evaluate("document.getElementById('train').click()")
+        page.wait_for("document.getElementById('lesson-said').textContent !== ''")
+        assert page.evaluate("document.getElementById('lesson-said').textContent").startswith("After 400 steps with ST")
+        assert page.evaluate("document.querySelectorAll('#lesson svg').length") == 3
+        page.call("Emulation.setEmulatedMedia", features=[])
+        page.evaluate("document.getElementById('train').click()")
+        page.settle()
+        page.evaluate("document.getElementById('stop').click()")
+        assert page.evaluate("document.getElementById('stop').disabled")
+
+    def test_each_wrong_answer_is_told_why(self, page: Browser) -> None:
+        for number in range(4):
+            page.evaluate(f"document.querySelectorAll('#quiz input[name=question-0]')[{number}].click()")
+            reason = page.evaluate("document.getElementById('reason-0').textContent")
+            assert reason.startswith("Right." if number == 1 else "Not so. ")
 
 
 class TestReading:

@@ -2,12 +2,16 @@
 "use strict";
 
 const Page = (() => {
-  const state = { tau: 0.5, seed: 7n, logits: [], noise: null, count: 5000 };
+  const state = { tau: 0.5, seed: 7n, logits: [], cost: null, noise: null, samples: null, count: 5000 };
   /** Pictures, each with its place and with what changes it. */
   const pictures = [
     [Python, "python", ["tau", "logits", "seed"]],
     [Race, "race", ["logits", "seed", "size"]],
     [Bars, "bars", ["tau", "logits", "seed", "size"]],
+    [Simplex, "simplex", ["tau", "logits", "seed", "size", "theme", "layers"]],
+    [Straight, "straight", ["tau", "logits", "seed", "cost"]],
+    [Dial, "dial", ["tau", "logits", "seed", "cost", "size"]],
+    [Lesson, "lesson", ["size"]],
   ];
   const stale = new Set();
 
@@ -22,6 +26,11 @@ const Page = (() => {
     if (news.has("seed") || state.noise === null || state.noise.length !== state.count * state.logits.length) {
       state.noise = Draws.gumbel(state.seed, state.count, state.logits.length);
     }
+    if (["tau", "logits", "seed"].some((what) => news.has(what))) {
+      if (state.samples?.length !== state.noise.length) state.samples = new Float64Array(state.noise.length);
+      Draws.relaxed(state.logits, state.noise, state.tau, state.samples);
+    }
+    if (news.has("cost") || news.has("logits")) Lesson.choices(state);
     for (const [picture, place, of] of pictures) {
       if (of.some((what) => news.has(what))) picture.draw(document.getElementById(place), state);
     }
@@ -33,7 +42,10 @@ const Page = (() => {
 
   Dials.connect(state, changed);
   Dials.connectTheme(changed);
+  Lesson.connect(state);
+  Quiz.connect(document.getElementById("quiz"));
+  for (const layer of ["show-points", "show-density"]) document.getElementById(layer).addEventListener("change", () => changed("layers"));
   addEventListener("resize", () => changed("size"));
-  ["tau", "logits", "seed", "size"].forEach(changed);
+  ["tau", "logits", "seed", "cost", "size"].forEach(changed);
   return { state };
 })();

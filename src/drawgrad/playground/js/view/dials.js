@@ -4,10 +4,11 @@
 const Dials = (() => {
   const { colour, decimal, short } = Pictures;
   const BEGIN = [1, 0.5, -0.5, 0, 0.8, -1, 0.3, -0.2, 0.6, -0.7];
+  const NUMBERS = [0.2, 0.45, 0.35, 0.1, 0.5, 0.3, 0.25, 0.15, 0.4, 0.05];
   const RANGE = 4, FEWEST = 3, MOST = 10;
   const byId = (id) => document.getElementById(id);
 
-  /** Connects the controls; `changed(what)` is called with "tau", "logits" or "seed". */
+  /** Connects the controls; `changed(what)` is called with "tau", "logits", "seed" or "cost". */
   function connect(state, changed) {
     const tau = byId("tau"), seed = byId("seed"), classes = byId("classes");
 
@@ -35,12 +36,25 @@ const Dials = (() => {
         <label for="logit-${k}">class ${k}</label>
         <input type="range" id="logit-${k}" min="${-RANGE}" max="${RANGE}" step="0.1" value="${logit}">
         <output for="logit-${k}"></output><output></output></div>`).join("");
+      readCost();
       showLogits();
+    }
+
+    /** The cost, from its kind and from one number for each class; what is no number counts as zero. */
+    function readCost() {
+      const kind = byId("kind").value, places = [...document.querySelectorAll("#numbers input")];
+      const given = state.logits.map((_, k) => (places[k] ? Number(places[k].value) || 0 : NUMBERS[k]));
+      if (places.length !== given.length) {
+        byId("numbers").innerHTML = given.map((number, k) => `<label>class ${k}
+          <input type="number" step="0.05" id="number-${k}" value="${number}"></label>`).join("");
+      }
+      byId("kind-words").textContent = Costs.KINDS[kind].words;
+      state.cost = Costs.make(kind, given);
     }
 
     function showLogits() {
       const shares = Draws.softmax(state.logits, 1);
-      document.querySelectorAll(".slider").forEach((row, k) => {
+      document.querySelectorAll("#sliders .slider").forEach((row, k) => {
         const [logit, share] = row.querySelectorAll("output");
         row.querySelector("input").value = state.logits[k];
         logit.textContent = decimal(state.logits[k], 1);
@@ -62,6 +76,8 @@ const Dials = (() => {
       showLogits();
       changed("logits");
     });
+    byId("kind").addEventListener("change", () => { readCost(); changed("cost"); });
+    byId("numbers").addEventListener("input", () => { readCost(); changed("cost"); });
     for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
     readTau(); readSeed(); readClasses();
   }
