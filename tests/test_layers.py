@@ -150,7 +150,7 @@ class TestLayers:
             ("drawgrad.functional.noise", "from drawgrad import distributions", f"of layer {LAYERS['distributions']}"),
             ("drawgrad.functional.noise", "def f():\n    from drawgrad.studies import run", f"of layer {STUDIES}"),
             ("drawgrad.logic.solver", "from drawgrad.nn import Router", f"of layer {LAYERS['nn']}"),
-            ("drawgrad.integrations.pyro", "from drawgrad.diagnostics import x", f"of layer {LAYERS['diagnostics']}"),
+            ("drawgrad.diagnostics.x", "from drawgrad.integrations import x", f"of layer {LAYERS['integrations']}"),
             ("drawgrad.functional.noise", "import drawgrad", "imports the whole package"),
             ("drawgrad.functional.noise", "from drawgrad.secret import x", "no layer"),
             ("drawgrad.secret", "", "no layer"),

@@ -31,11 +31,11 @@ AREAS = (
     Area("logic", 6, "constraints, soft and hard"),
     Area("nn", 7, "modules"),
     Area("diagnostics", 8, "measurements of a user's own model"),
-    Area("integrations", 8, "bridges to other frameworks"),
-    Area("studies", 9, "data, models, training, records; packages of the extra `study` from here up only"),
-    Area("playground", 10, "a page to play with"),
-    Area("cli", 11, "the command line"),
-    Area("__main__", 12, "`python -m drawgrad`"),
+    Area("integrations", 9, "bridges to other frameworks"),
+    Area("studies", 10, "data, models, training, records; packages of the extra `study` from here up only"),
+    Area("playground", 11, "a page to play with"),
+    Area("cli", 12, "the command line"),
+    Area("__main__", 13, "`python -m drawgrad`"),
 )
 LAYERS = {area.name: area.layer for area in AREAS}
 

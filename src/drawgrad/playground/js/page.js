@@ -2,7 +2,7 @@
 "use strict";
 
 const Page = (() => {
-  const state = { tau: 0.5, seed: 7n, logits: [], cost: null, noise: null, samples: null, count: 5000 };
+  const state = { tau: 0.5, seed: 7n, logits: [], cost: null, noise: null, samples: null, width: 0, count: 5000 };
   /** Pictures, each with its place and with what changes it. */
   const pictures = [
     [Python, "python", ["tau", "logits", "seed"]],
@@ -10,12 +10,21 @@ const Page = (() => {
     [Bars, "bars", ["tau", "logits", "seed", "size"]],
     [Simplex, "simplex", ["tau", "logits", "seed", "size", "theme", "layers"]],
     [Straight, "straight", ["tau", "logits", "seed", "cost"]],
-    [Dial, "dial", ["tau", "logits", "seed", "cost", "size"]],
+    [{ draw: Dial.turn }, "dial", ["tau"]],
+    [Dial, "dial", ["rest", "logits", "seed", "cost", "size"]],
     [Lesson, "lesson", ["size"]],
   ];
   const stale = new Set();
 
+  /** Milliseconds after which a temperature that was turned is at rest, and what takes longer is drawn. */
+  const REST = 150;
+  let rest = 0;
+
   function changed(what) {
+    if (what === "tau") {
+      clearTimeout(rest);
+      rest = setTimeout(() => changed("rest"), REST);
+    }
     if (!stale.size) requestAnimationFrame(frame);
     stale.add(what);
   }
@@ -26,6 +35,8 @@ const Page = (() => {
     if (news.has("seed") || state.noise === null || state.noise.length !== state.count * state.logits.length) {
       state.noise = Draws.gumbel(state.seed, state.count, state.logits.length);
     }
+    // Asked once and not by each picture: it makes the browser lay out the whole page. All columns are alike.
+    if (news.has("size")) state.width = document.getElementById("race").clientWidth;
     if (["tau", "logits", "seed"].some((what) => news.has(what))) {
       if (state.samples?.length !== state.noise.length) state.samples = new Float64Array(state.noise.length);
       Draws.relaxed(state.logits, state.noise, state.tau, state.samples);

@@ -6,8 +6,7 @@ const Bars = (() => {
   const BESIDE = [0.1, 0.3, 1, 3, 10];
   const LEFT = 84, ROW = 52, BAR = 34;
 
-  function draw(figure, { logits, noise, tau }) {
-    const width = figure.clientWidth;
+  function draw(figure, { logits, noise, tau, width }) {
     const scores = Draws.perturbed(logits, noise), classes = logits.length;
     const rows = [{ name: `τ = ${short(tau)}`, sample: Draws.softmax(scores, tau), now: true }]
       .concat([{ name: "hard", sample: Draws.oneHot(Draws.winner(scores), classes) }])

@@ -23,11 +23,20 @@ const Dial = (() => {
     return curves;
   }
 
+  const across = (width, tau) => LEFT + ((Math.log2(tau) + 5) / 8.5) * (width - LEFT - RIGHT);
+
+  /** Only the hand of the dial: what follows the temperature while it is turned. */
+  function turn(figure, { tau, width }) {
+    const hand = figure.querySelector(".hand"), x = across(width, tau);
+    hand?.setAttribute("x1", x);
+    hand?.setAttribute("x2", x);
+  }
+
   function draw(figure, state) {
-    const { names, found } = measure(state), { tau } = state, width = figure.clientWidth;
+    const { names, found } = measure(state), { tau, width } = state;
     const every = found.flat().flatMap(({ bias, variance }) => [bias, variance]).filter((value) => value > 1e-9);
     const high = Math.ceil(Math.log10(Math.max(...every))), low = Math.max(high - 6, Math.floor(Math.log10(Math.min(...every))));
-    const x = (value) => LEFT + ((Math.log2(value) + 5) / 8.5) * (width - LEFT - RIGHT);
+    const x = (value) => across(width, value);
     const y = (value) => {
       const share = (Math.log10(Math.max(value, 1e-12)) - low) / (high - low);
       return TOP + (1 - Math.max(0, share)) * (HEIGHT - TOP - BOTTOM);
@@ -41,7 +50,7 @@ const Dial = (() => {
       marks += `<text class="faint" text-anchor="middle" x="${Math.max(LEFT + 14, x(mark))}" y="${HEIGHT - 16}">${short(mark)}</text>`;
     }
     marks += `<text class="faint" text-anchor="middle" x="${(LEFT + width) / 2}" y="${HEIGHT - 2}">temperature</text>`
-      + `<line x1="${x(tau)}" x2="${x(tau)}" y1="${TOP}" y2="${HEIGHT - BOTTOM}" stroke="var(--ink)" stroke-width="2"/>`;
+      + `<line class="hand" x1="${x(tau)}" x2="${x(tau)}" y1="${TOP}" y2="${HEIGHT - BOTTOM}" stroke="var(--ink)" stroke-width="2"/>`;
     names.forEach((name, i) => {
       for (const [part, { dash }] of Object.entries(PARTS)) {
         if (found[i].every((quality) => quality[part] < 1e-9)) continue;
@@ -62,5 +71,5 @@ const Dial = (() => {
         number(quality.bias + quality.variance)])));
   }
 
-  return { draw };
+  return { draw, turn };
 })();

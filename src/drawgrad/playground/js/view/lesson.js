@@ -70,9 +70,9 @@ const Lesson = (() => {
   }
 
   /** Three pictures over the steps: temperature, expected cost, probabilities. */
-  function draw(figure) {
+  function draw(figure, { width }) {
     if (!steps.length) return;
-    const width = figure.clientWidth, x = (step) => LEFT + (step / STEPS) * (width - LEFT - RIGHT);
+    const x = (step) => LEFT + (step / STEPS) * (width - LEFT - RIGHT);
     const plot = (title, low, high, lines) => {
       const y = (value) => TOP + 14 + (1 - (value - low) / (high - low || 1)) * (HEIGHT - TOP - 14 - BOTTOM);
       let marks = `<text x="0" y="${TOP + 4}">${title}</text>`;

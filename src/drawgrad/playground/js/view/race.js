@@ -5,8 +5,7 @@ const Race = (() => {
   const { colour, decimal, show, svg, table } = Pictures;
   const LEFT = 56, RIGHT = 12, LANE = 30;
 
-  function draw(figure, { logits, noise }) {
-    const width = figure.clientWidth;
+  function draw(figure, { logits, noise, width }) {
     const scores = Draws.perturbed(logits, noise), best = Draws.winner(scores);
     const low = Math.floor(Math.min(...logits, ...scores) - 0.3), high = Math.ceil(Math.max(...logits, ...scores) + 0.3);
     const x = (value) => LEFT + ((value - low) / (high - low)) * (width - LEFT - RIGHT);

@@ -3,7 +3,7 @@
 
 const Simplex = (() => {
   const { decimal, table } = Pictures;
-  const MARGIN = 26, GRAIN = 3, NEAR = 0.95;
+  const MARGIN = 26, GRAIN = 4, NEAR = 0.95;
   let grid = null;
 
   function corners(classes, width) {
@@ -28,7 +28,7 @@ const Simplex = (() => {
         const b = ((x - ax) * (cy - ay) - (cx - ax) * (y - ay)) / area, c = ((bx - ax) * (y - ay) - (x - ax) * (by - ay)) / area;
         if (b <= 0 || c <= 0 || b + c >= 1) continue;
         inside.push(row * across + column);
-        logs.push([Math.log(1 - b - c), Math.log(b), Math.log(c)]);
+        logs.push(Float64Array.of(Math.log(1 - b - c), Math.log(b), Math.log(c)));
       }
     }
     const canvas = document.createElement("canvas");
@@ -40,13 +40,16 @@ const Simplex = (() => {
 
   function drawDensity(context, { logits, tau }, width, height, places) {
     const { inside, logs, canvas, image } = gridOf(width, height, places);
-    const values = logs.map((logY) => Density.log(logits, tau, logY));
     // From the mean density of the simplex, 2, downwards and upwards: one colour means the same at every temperature.
     const [red, green, blue] = document.documentElement.classList.contains("dark") ? [120, 170, 230] : [30, 90, 160];
-    inside.forEach((at, i) => {
-      const strength = Math.min(1, Math.max(0, (values[i] + 2) / 7));
-      image.data.set([red, green, blue, 215 * strength], 4 * at);
-    });
+    const pixels = image.data;
+    for (let i = 0; i < inside.length; i++) {
+      const at = 4 * inside[i];
+      pixels[at] = red;
+      pixels[at + 1] = green;
+      pixels[at + 2] = blue;
+      pixels[at + 3] = 215 * Math.min(1, Math.max(0, (Density.log(logits, tau, logs[i]) + 2) / 7));
+    }
     canvas.getContext("2d").putImageData(image, 0, 0);
     context.drawImage(canvas, 0, 0, canvas.width * GRAIN, canvas.height * GRAIN);
   }
@@ -54,7 +57,7 @@ const Simplex = (() => {
   function draw(figure, state) {
     const { logits, samples, count } = state, classes = logits.length;
     const canvas = figure.querySelector("canvas"), ratio = devicePixelRatio || 1;
-    const width = Math.min(figure.clientWidth, 480), places = corners(classes, width), height = Math.ceil(heightOf(places, width));
+    const width = Math.min(state.width, 480), places = corners(classes, width), height = Math.ceil(heightOf(places, width));
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);
