@@ -21,7 +21,7 @@ from examples._shown import error, mnist, options, show, train
 
 __all__ = ["main"]
 
-WIDTH, HEADS, BEFORE, AFTER, PATCH = 32, 4, 1, 3, 4
+WIDTH, HEADS, BEFORE, AFTER, PATCH = 32, 4, 1, 3, 7
 PATCHES = (28 // PATCH) ** 2
 
 
@@ -35,17 +35,16 @@ class Random(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor]:
         """The tokens that a permutation, which evaluation repeats, begins with."""
         source = None if self.training else torch.Generator().manual_seed(0)
-        places = torch.rand(len(x), x.shape[1] - 1, generator=source).topk(self.left, -1)[1].sort(-1)[0] + 1
-        rest = x.gather(1, places[..., None].expand(-1, -1, x.shape[-1]))
-        return (torch.cat([x[:, :1], rest], 1),)
+        places = torch.rand(x.shape[:2], generator=source).topk(self.left, -1)[1].sort(-1)[0]
+        return (x.gather(1, places[..., None].expand(-1, -1, x.shape[-1])),)
 
 
 WAYS: dict[str, Callable[[], nn.Module] | None] = {
     "all patches": None,
-    "half, selected": lambda: TokenSelector(WIDTH, keep=0.5, fixed=1),
-    "half, merged": lambda: TokenMerger(WIDTH, keep=0.5, fixed=1),
+    "half, selected": lambda: TokenSelector(WIDTH, keep=0.5),
+    "half, merged": lambda: TokenMerger(WIDTH, keep=0.5),
     "half, any": lambda: Random(0.5),
-    "a quarter, selected": lambda: TokenSelector(WIDTH, keep=0.25, fixed=1),
+    "a quarter, selected": lambda: TokenSelector(WIDTH, keep=0.25),
     "a quarter, any": lambda: Random(0.25),
 }
 
@@ -61,7 +60,7 @@ class Setting:
     batch: int = 64
 
 
-FULL, SHORT = Setting(250, 3, 7, 256), Setting(2, 1, 2, 8, batch=8)
+FULL, SHORT = Setting(300, 3, 7, 256), Setting(2, 1, 2, 8, batch=8)
 
 
 class Layer(nn.Module):
@@ -86,7 +85,7 @@ class VisionTransformer(nn.Module):
     def __init__(self, shorten: Callable[[], nn.Module] | None) -> None:
         super().__init__()
         self.patches = nn.Linear(PATCH * PATCH, WIDTH)
-        self.places = nn.Parameter(0.1 * torch.randn(PATCHES + 1, WIDTH))
+        self.places = nn.Parameter(0.1 * torch.randn(PATCHES, WIDTH))
         self.before = nn.Sequential(*(Layer() for _ in range(BEFORE)))
         self.after = nn.Sequential(*(Layer() for _ in range(AFTER)))
         self.head = nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 10))
@@ -94,18 +93,17 @@ class VisionTransformer(nn.Module):
         self.shorten = None if shorten is None else shorten()
 
     def tokens(self, images: Tensor) -> Tensor:
-        """A class token and one for each patch, after the first layer."""
+        """One for each patch, after the first layer."""
         side = 28 // PATCH
         cut = images.reshape(-1, side, PATCH, side, PATCH).transpose(2, 3).flatten(3).flatten(1, 2)
-        x = self.patches(cut)
-        return self.before(torch.cat([x.new_zeros(len(x), 1, WIDTH), x], 1) + self.places)
+        return self.before(self.patches(cut) + self.places)
 
     def forward(self, images: Tensor) -> Tensor:
-        """The logits, which are read off the class token."""
+        """The logits, which are read off the mean of the tokens."""
         x = self.tokens(images)
         if self.shorten is not None:
             x = self.shorten(x)[0]
-        return self.head(self.after(x)[:, 0])
+        return self.head(self.after(x).mean(1))
 
 
 def seconds(network: nn.Module, images: Tensor, labels: Tensor, *, learns: bool) -> float:
@@ -170,7 +168,7 @@ def timed(
 @torch.no_grad()
 def kept(network: Any, images: Tensor) -> Tensor:
     """Images in which the patches that were dropped are grey."""
-    positions = network.shorten(network.tokens(images)).positions[:, 1:] - 1
+    positions = network.shorten(network.tokens(images)).positions
     mask = torch.zeros(len(images), PATCHES).scatter(1, positions, 1.0)
     side = 28 // PATCH
     whole = mask.reshape(-1, side, 1, side, 1).expand(-1, side, PATCH, side, PATCH).reshape(-1, 28, 28)
