@@ -55,8 +55,9 @@ NOTES = (
     """The whole step of the training of a classifier: bounds of 50 images without a label and of 10 with one,
     cross-entropy, gradients, Adam. Both gradients train the same model and are timed in turn in one process; labels
     are random. Ratio: steps a second with Gumbel-Softmax over those with marginalization.""",
-    """Marginalization computes all classes in a batch, without a loop over them, and what the encoder sees of an image
-    once for all classes. Evaluations are those of marginalization; Gumbel-Softmax has one.""",
+    """Marginalization computes the first class, which tells the shape of the cost, and all others in one batch, without
+    a loop over them; what the encoder sees of an image it computes once. Evaluations are those of marginalization;
+    Gumbel-Softmax has one.""",
 )
 
 
