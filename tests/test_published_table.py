@@ -41,7 +41,7 @@ def test_printed_and_our_figures_stand_side_by_side() -> None:
     assert "| B | 4 |  | 69.00 (1), 2 failed |" in text
     assert "| SBN: B beats A | 2.0 | 1.10 ± 0.10 | 3 | 0.012 | holds |" in text
     assert "| B | 0.003, 200 s |  |" in text
-    assert "took 10 minutes of a core" in text
+    assert "sum to 10 minutes" in text
 
 
 def test_a_row_without_printed_figures_has_a_table_of_its_own_and_says_what_is_not_done() -> None:

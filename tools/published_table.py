@@ -36,7 +36,9 @@ def cost(record: Record) -> str:
     """What the runs of a record took."""
     minutes = record.seconds / 60
     time = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{minutes:.0f} minutes"
-    return f"All runs, those that chose learning rates included, took {time} of a core ({record.device})."
+    return (
+        f"The wall-clock times of all runs, those that chose learning rates included, sum to {time} ({record.device})."
+    )
 
 
 def _with(cells: Cells, ending: str) -> list[str]:
@@ -104,4 +106,5 @@ def _details(cells: Cells, rows: list[str]) -> str:
     rates = {cell.value for (_, quantity), cell in cells.items() if quantity.endswith(", learning rate")}
     if len(rates) < 2:
         return ""
-    return f"Learning rates that were chosen, and what a run took on one core.\n\n{markdown_table(['', *rows], lines)}"
+    title = "Learning rates that were chosen, and the wall-clock time of a run, whatever else the machine did."
+    return f"{title}\n\n{markdown_table(['', *rows], lines)}"
