@@ -25,7 +25,8 @@ def records(folder: Path = RESULTS) -> str:
     for file in sorted(folder.glob("*.json")):
         record = read(file)
         shown = ", ".join(f"[{_title(page)}]({page.relative_to(DOCS).as_posix()})" for page in pages.get(file.stem, ()))
-        rows.append((record.title, shown or "the file alone", record.device, record.date, f"`{record.command}`"))
+        title = record.title.replace("|", "\\|")  # else it would end the cell
+        rows.append((title, shown or "the file alone", record.device, record.date, f"`{record.command}`"))
     return f"\n{markdown_table(('measured', 'shown in', 'on', 'day', 'again'), rows, '<')}\n"
 
 
