@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from drawgrad.studies.papers import TABLES
-from drawgrad.studies.reproduction import Training
+from drawgrad.studies.reproduction import Findings, Training
 
 NAMES = ("relax-toy", "reinmax-polynomial", "reinmax-vae", "gumbel-rao-vae")
 TINY = {"data": "digits", "epochs": 1, "hidden": 8, "variables": 2, "categories": 3, "batch_size": 700,
@@ -35,6 +35,8 @@ def test_every_recipe_is_settled_by_every_protocol(name):
         for cell in table.cells:
             cell.recipe.changed(**protocol.settings, lr=protocol.lrs[0]).config(0)
             assert cell.recipe.changed(**protocol.settings, lr=protocol.lrs[0]).evaluations() >= 1
+    # What the table shows of a cell does not ask for a protocol.
+    assert len(Findings(table, "", table.cells, ()).lines()) == len(table.columns)
     known = {(cell.row, cell.column) for cell in table.cells}
     assert {(claim.row, name) for claim in table.claims for name in (claim.better, claim.worse)} <= known
 

@@ -24,9 +24,9 @@ RATE = Between(1e-38, 1e38, example=0.01)
 class ToyConfig(SettingsChecked):
     """What these problems share."""
 
-    steps: int = setting("steps of Adam", COUNT)
+    steps: int = setting("steps of Adam", COUNT, default=1000)
     runs: int = setting("independent runs that are trained at once", COUNT)
-    lr: float = setting("learning rate", RATE)
+    lr: float = setting("learning rate", RATE, default=0.01)
     seed: int = setting("of all randomness", Between(0, 2**63 - 1, example=0))
 
 
