@@ -46,7 +46,10 @@ PAIRS = {TrainStructured: 2, TrainAutoencoder: 4}
 """Samples of a variable for leave-one-out, so that it has four evaluations of the model everywhere."""
 
 DEVIATIONS = {
-    "SF": ("baseline of NVIL (moving average, a network of 100 tanh units), divided by max(1, standard deviation)",),
+    "SF": (
+        "baseline of NVIL (moving average, a network of 100 tanh units), divided by max(1, standard deviation)",
+        "the KL of an autoencoder is sampled, so that it is divided too",
+    ),
     "DARN": ("its expansion is about the sample, evaluated at the uniform point, which the paper has for Bernoulli",
              "no division by a standard deviation"),
     "MuProp": ("no division by a standard deviation",),
@@ -91,6 +94,7 @@ def _cells() -> tuple[Cell, ...]:
             given = gradient | ({"estimator": DISARM[settings["latent"]]} if column == "DisARM" else {})
             given = given | ({"samples": PAIRS[kind]} if column == "leave-one-out" else {})
             given = given | (temperature if column in RELAXED else {})
+            given = given | ({"kl": "sampled"} if column == "SF" and kind is TrainAutoencoder else {})
             found.append(Cell(row, column, kind(settings | given), printed.get(column), DEVIATIONS.get(column, ())))
     for row, settings in READINGS.items():
         for column in READ_BY:

@@ -191,6 +191,12 @@ class TestRefusals:
             ({"estimator": "ReinMax", "hard": True}, "hard", "ReinMax decides by itself where samples are hard"),
             ({"estimator": "Darn", "tau": 1.0}, "tau", "has no temperature that a schedule could set"),
             ({"estimator": "Vimco", "free_bits": 0.1}, "free_bits", "samples the KL, so that no variable has its own"),
+            (
+                {"estimator": "Reinforce", "baseline": "nvil", "free_bits": 0.1},
+                "free_bits",
+                "samples the KL, so that no variable has its own",
+            ),
+            ({"estimator": "ReinMax", "kl": "exact"}, "kl", "needs no such choice, only Reinforce does"),
         ],
     )
     def test_name_the_setting_and_what_fits(self, settings, setting, message):
@@ -209,6 +215,7 @@ class TestRefusals:
             {"hard": True, "tau": 1.0},
             {"estimator": "ReinMax", "tau": 1.0, "samples": 4},
             {"estimator": "Reinforce", "baseline": "none", "free_bits": 0.1},
+            {"estimator": "Reinforce", "baseline": "nvil", "free_bits": 0.1, "kl": "exact"},
         ],
     )
     def test_let_pass_what_fits(self, settings):

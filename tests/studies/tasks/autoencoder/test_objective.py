@@ -119,3 +119,31 @@ def test_the_loss_is_an_estimate_whose_mean_does_not_depend_on_hardness_at_low_t
             return torch.stack([task.loss(rows, 0, generator)[1]["cost"] for _ in range(300)])
 
     assert_mean(costs(soft) - costs(hard), 0.0, resolution=0.05)
+
+
+@pytest.mark.parametrize("baseline", ["none", "nvil"])
+def test_a_sampled_kl_is_that_of_the_closed_form_on_average(baseline: str):
+    losses = {}
+    for kl in ("exact", "sampled"):
+        task = task_of(estimator="Reinforce", baseline=baseline, kl=kl)
+        task.model.estimator.eval()
+        losses[kl] = torch.tensor([
+            task.loss(torch.arange(task.examples), 0, torch.Generator().manual_seed(seed))[0].item()
+            for seed in range(200)
+        ])  # fmt: skip
+    assert_mean(losses["sampled"] - losses["exact"], 0.0, resolution=2.0)
+
+
+def test_where_the_signal_is_divided_the_kl_is_divided_too():
+    """What an encoder learns from is in proportion to it, KL included; otherwise a code would soon say nothing."""
+
+    def gradient(spread: float, **settings: str) -> torch.Tensor:
+        task = task_of(estimator="Reinforce", baseline="nvil", **settings)
+        task.model.estimator.eval()
+        task.model.estimator.baseline.residuals.variance.fill_(spread**2)
+        loss, _ = task.loss(torch.arange(task.examples), 0, torch.Generator().manual_seed(1))
+        return torch.autograd.grad(loss, next(task.model.encoder.parameters()))[0]
+
+    torch.testing.assert_close(100 * gradient(1000.0), gradient(10.0))
+    kept = gradient(1000.0, kl="exact")
+    assert (100 * kept - gradient(10.0, kl="exact")).norm() > 10 * gradient(10.0).norm()

@@ -138,6 +138,12 @@ class ObjectiveSettings(SettingsChecked):
     free_bits: float = setting(
         "nats of KL a latent variable may spend for free", Between(0.0, 1e6, example=0.0), default=0.0
     )
+    kl: str | None = setting(
+        "KL in closed form, or sampled as a part of the cost  [default: exact, but sampled with --baseline nvil, which "
+        "divides what an estimator learns from by its spread]",
+        Among(("exact", "sampled")),
+        default=None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

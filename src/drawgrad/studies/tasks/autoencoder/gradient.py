@@ -35,6 +35,7 @@ __all__ = [
     "idle_settings",
     "make_estimator",
     "read_estimator",
+    "samples_kl",
 ]
 
 HIDDEN = 100
@@ -82,9 +83,23 @@ def idle_settings(config: AutoencoderConfig) -> dict[str, str]:
         idle |= dict.fromkeys(TEMPERATURES, f"{because} has no temperature that a schedule could set")
     if not isinstance(estimator, Reinforce):
         idle["baseline"] = f"{because} takes no baseline, only Reinforce does"
-    if estimator.multi_sample_bound:
+    if not isinstance(estimator, Reinforce):
+        idle["kl"] = f"{because} needs no such choice, only Reinforce does"
+    if samples_kl(config, estimator):
         idle["free_bits"] = f"{because} samples the KL, so that no variable has its own"
     return idle
+
+
+def samples_kl(config: AutoencoderConfig, estimator: Estimator) -> bool:
+    """Whether the KL is a part of the cost, rather than in closed form beside it.
+
+    A multi-sample bound needs the whole integrand. So does a baseline that divides the learning signal by its spread:
+    if the KL were not divided too, it would outweigh the likelihood, and the code would say nothing.
+    """
+    if config.objective.kl is not None:
+        return config.objective.kl == "sampled"
+    divides = isinstance(estimator, Reinforce) and isinstance(estimator.baseline, Nvil) and estimator.baseline.normalize
+    return estimator.multi_sample_bound or divides
 
 
 def make_estimator(config: LatentSettings, inputs: int = 1) -> Estimator:
@@ -154,13 +169,13 @@ def expected_cost(
     x: Float[Tensor, "batch pixels"],
     q: Distribution,
     p: Distribution,
-    kl_weight: float,
+    kl_weight: float | None,
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, ""], Tensor]:
     """E_q[-log p(x|z)] in nats, mean over the images, with the gradient of an estimator.
 
-    For an estimator of a multi-sample bound, which needs the whole integrand, it is this bound, as a loss, with a
-    weighted log q(z|x) - log p(z).
+    With a weight of the KL the cost holds a weighted log q(z|x) - log p(z) too, and for an estimator of a multi-sample
+    bound the result is this bound, as a loss.
 
     Args:
         estimator: At its temperature.
@@ -168,7 +183,7 @@ def expected_cost(
         x: Binary images.
         q: Their posterior.
         p: The prior.
-        kl_weight: Of log q - log p, in a multi-sample bound.
+        kl_weight: Of log q - log p, where the KL is sampled; None where it is not.
         generator: Source of the seed.
 
     Returns:
@@ -179,8 +194,11 @@ def expected_cost(
     def cost(z: Tensor) -> Tensor:
         shown[:] = [z.detach()]
         costs = model.cost(z, x)
-        if estimator.multi_sample_bound:
-            costs = costs + kl_weight * (q.log_prob(z) - p.log_prob(z)).sum(-1)
+        if kl_weight is not None:
+            log_q = q.log_prob(z)
+            # The mean of its own gradient is zero, but for the weights of a multi-sample bound.
+            log_q = log_q if estimator.multi_sample_bound else log_q.detach()
+            costs = costs + kl_weight * (log_q - p.log_prob(z)).sum(-1)
         return costs
 
     baseline = estimator.baseline if isinstance(estimator, Reinforce) else None

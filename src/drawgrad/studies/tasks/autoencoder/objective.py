@@ -13,7 +13,7 @@ from drawgrad.schedules import Schedule, constant, exponential, linear
 from drawgrad.studies.data.images import Images, binarize, fixed_binarization
 from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, GradientSettings, ObjectiveSettings
 from drawgrad.studies.tasks.autoencoder.evaluation import draw_codes, log_likelihood
-from drawgrad.studies.tasks.autoencoder.gradient import expected_cost
+from drawgrad.studies.tasks.autoencoder.gradient import expected_cost, samples_kl
 from drawgrad.studies.tasks.autoencoder.model import VAE
 
 __all__ = ["ImageTask", "VAETask", "kl_weight_schedule", "temperature_schedule"]
@@ -78,6 +78,7 @@ class VAETask(ImageTask):
         self.model = model
         self.kl_weight = kl_weight_schedule(config.objective)
         self.free_bits = config.objective.free_bits
+        self.samples_kl = samples_kl(config, model.estimator)
         self.monitor = Monitor(every=LOOK_EVERY)
 
     def loss(
@@ -90,13 +91,12 @@ class VAETask(ImageTask):
             estimator = estimator.at(tau)
         x = self.batch(rows, generator)
         q, p = self.model.posterior(x), self.model.prior()
-        cost, z = expected_cost(estimator, self.model, x, q, p, weight, generator)
+        within = self.samples_kl
+        cost, z = expected_cost(estimator, self.model, x, q, p, weight if within else None, generator)
         kls = self.model.code.kl(q, p)
         kl = kls.mean(0)
         # Below its free nats a variable costs the same whatever it says, so that it is not pressed to say nothing.
         penalty = kl.clamp(min=self.free_bits).sum() if self.free_bits else kl.sum()
-        # The cost of a multi-sample bound holds its KL already.
-        within = estimator.multi_sample_bound
         loss = cost if within else cost + weight * penalty
         with torch.no_grad():
             plain = cost - weight * kl.sum() if within else cost.detach()
