@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import webbrowser
+import time
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -32,17 +32,22 @@ def test_it_serves_the_page_until_it_is_interrupted() -> None:
     assert (run.returncode, out, error) == (130, "", "drawgrad playground: interrupted\n")
 
 
-def test_it_opens_the_browser(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    opened = []
-
-    def note(address: str) -> bool:
-        opened.append(address)
-        signal.raise_signal(signal.SIGINT)
-        return True
-
-    monkeypatch.setattr(webbrowser, "open", note)
-    assert main(["playground", "--port", "0"]) == 130
-    assert opened == [capsys.readouterr().out.split()[0]]
+def test_it_opens_the_browser(tmp_path: Path) -> None:
+    """In a process of its own, which the interrupt ends."""
+    note = tmp_path / "browser"
+    note.write_text(f'#!/bin/sh\nprintf %s "$1" > {tmp_path}/part && mv {tmp_path}/part {tmp_path}/opened\n')
+    note.chmod(0o755)
+    command = [sys.executable, "-m", "drawgrad", "playground", "--port", "0"]
+    environment = {**os.environ, "BROWSER": f"{note} %s"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        address = run.stdout.readline().split()[0]
+        deadline = time.monotonic() + 300
+        while not (tmp_path / "opened").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(run.pid, signal.SIGINT)
+        run.communicate(timeout=600)
+    assert (tmp_path / "opened").read_text() == address
 
 
 def test_a_port_that_is_taken_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

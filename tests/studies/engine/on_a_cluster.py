@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ray.cluster_utils import Cluster
-
 from drawgrad.studies.engine import Job, Local, Outcome, RayCluster, run
 from tests.studies.engine.recipes import Failing, Held, Square, alive
 from tests.studies.reproduction.small import TABLE
@@ -37,6 +35,8 @@ def until(condition: Callable[[], bool]) -> None:
 
 def main(root: Path) -> None:
     """Two jobs run, one on each node, until one node is killed; then they may end, and others follow."""
+    from ray.cluster_utils import Cluster
+
     cluster = Cluster(initialize_head=True, head_node_args=NODE | {"include_dashboard": False})
     worker = cluster.add_node(**NODE)
     outcomes: list[Outcome] = []
