@@ -103,7 +103,6 @@ def drawn(figure: Any, found: dict[str, dict[float, list[float]]], plain: Sequen
         axes.plot(at, [value for values in points.values() for value in values], "o", color=color)
         signs.append(sign(way, color, ls="none", marker="o"))
     axes.axhline(sum(plain) / len(plain), color=COLORS[0], lw=1)
-    axes.set_yscale("log")
     plain_axes(axes, "Each dot is a seed", "bits a weight, scales included", "test images misread, %")
     titled(figure, "LeNet-300-100 on MNIST with few bits", [*signs, sign("32 bits", COLORS[0], lw=1)])
 
