@@ -45,8 +45,9 @@ class Setting:
 FULL, SHORT = Setting(2_000, 1), Setting(6, 1)
 
 
-def dense(sizes: Sequence[int] = SIZES) -> nn.Sequential:
-    """The network without gates."""
+def dense(seed: int, sizes: Sequence[int] = SIZES) -> nn.Sequential:
+    """The network without gates, with initial weights of a seed."""
+    torch.manual_seed(seed)
     first, second, third, classes = sizes
     return nn.Sequential(
         nn.Linear(first, second), nn.ReLU(), nn.Linear(second, third), nn.ReLU(), nn.Linear(third, classes)
@@ -55,8 +56,7 @@ def dense(sizes: Sequence[int] = SIZES) -> nn.Sequential:
 
 def gated(digits: Digits, penalties: tuple[float, float, float], steps: int, seed: int) -> nn.Sequential:
     """The network with a gate for each input and each hidden unit, trained."""
-    torch.manual_seed(seed)
-    layers = dense()
+    layers = dense(seed)
     gates = [HardConcreteGate((size,), initial=start) for size, start in zip(SIZES[:3], (0.8, 0.5, 0.5), strict=True)]
     network = nn.Sequential(gates[0], *layers[:2], gates[1], *layers[2:4], gates[2], layers[4])
 
@@ -82,7 +82,7 @@ def sizes_of(network: nn.Sequential) -> list[int]:
 
 def largest(digits: Digits, sizes: Sequence[int], steps: int, seed: int) -> nn.Sequential:
     """The naive way: a dense network is trained, keeps the units with the largest weights, and is trained on."""
-    network = train(dense(), digits, steps // 2, seed)
+    network = train(dense(seed), digits, steps // 2, seed)
     layers = [layer for layer in network if isinstance(layer, nn.Linear)]
     with torch.no_grad():
         for number, (layer, size) in enumerate(zip(layers, sizes, strict=True)):
@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measured(digits: Digits, setting: Setting) -> tuple[list[Measurement], dict[str, list[tuple[int, float]]]]:
     """The table, and for each way and seed the numbers that are left with the error."""
     seeds = range(setting.seeds)
-    plain = [train(dense(), digits, setting.steps, seed) for seed in seeds]
+    plain = [train(dense(seed), digits, setting.steps, seed) for seed in seeds]
     found = {"dense": [(parameters(network), error(network, digits)) for network in plain]}
     cells = row("dense", [SIZES[:3]] * setting.seeds, [wrong for _, wrong in found["dense"]])
     for way, penalties in WAYS.items():

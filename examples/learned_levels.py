@@ -40,7 +40,7 @@ def levels_of(network: nn.Sequential, bits: int | Sequence[int]) -> list[Learned
 @torch.no_grad()
 def frozen(network: nn.Sequential) -> tuple[nn.Sequential, int]:
     """The network with the integers' weights, and the bits that they take."""
-    plain, size = dense(), 0
+    plain, size = dense(0), 0
     for layer, rounded in zip(plain, network, strict=True):
         if isinstance(layer, nn.Linear):
             pair: Any = rounded.parametrizations["weight"]
@@ -56,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = options(__doc__, arguments)
     seeds, steps, further = (1, 10, 3) if chosen.short else (2, 800, 300)
     digits = mnist(chosen)
-    starts = [train(dense(), digits, steps, seed) for seed in range(seeds)]
+    starts = [train(dense(seed), digits, steps, seed) for seed in range(seeds)]
     # As long as those that are trained with rounding.
     plain = [error(train(copy.deepcopy(start), digits, further, 7), digits) for start in starts]
-    weights = sum(layer.weight.numel() for layer in dense() if isinstance(layer, nn.Linear))
+    weights = sum(layer.weight.numel() for layer in dense(0) if isinstance(layer, nn.Linear))
     found: dict[str, dict[float, list[float]]] = {
         "rounded after training": {},
         "trained with rounding": {},
