@@ -13,7 +13,16 @@ from torch.nn.functional import log_softmax, one_hot
 from drawgrad._checks import check_count
 from drawgrad._typing import Float, Tensor
 from drawgrad.estimators import LeaveOneOut
-from drawgrad.logic import HardDomains, HardEngine, Limits, PropagationSurrogate, Report, SolverThrough, sudoku
+from drawgrad.logic import (
+    HardDomains,
+    HardEngine,
+    Limits,
+    PropagationSurrogate,
+    Report,
+    SoftDomains,
+    SolverThrough,
+    sudoku,
+)
 from drawgrad.studies.tasks.sudoku.data import Told
 
 __all__ = ["TEACHERS", "Completions", "Corrected", "Propagation", "Sampled", "SolverInLoop", "Teacher"]
@@ -86,45 +95,13 @@ class Propagation(Teacher):
         return 0
 
     def loss(self, logits: Tensor, told: Told) -> Tensor:
-        board = sudoku()
-        domains = board.domains(logits.softmax(-1), where=told.given)
-        found = board.propagate(domains, rounds=self.rounds).log_prob(told.blanks.clamp_min(0))
-        return -found[~told.given].clamp_min(LEAST).mean()
+        domains = sudoku().domains(logits.softmax(-1), where=told.given)
+        return -_log_probs(domains, told, self.rounds)[~told.given].mean()
 
 
 @dataclass(frozen=True)
-class SolverInLoop(Teacher):
-    """The squared distance of the hard engine's answer from the blank cells' values, straight-through.
-
-    Forward the most likely solution under what was read; backward the gradient of soft propagation. What came out right
-    gives no gradient.
-
-    Args:
-        rounds: Of propagation, backward.
-        nodes: How many decisions the search may take for a board.
-    """
-
-    rounds: int = 3
-    nodes: int = 300
-
-    def __post_init__(self) -> None:
-        check_count(self.rounds, "rounds", minimum=1)
-        check_count(self.nodes, "nodes", minimum=1)
-
-    def loss(self, logits: Tensor, told: Told) -> Tensor:
-        board = sudoku()
-        domains = board.domains(logits.softmax(-1), where=told.given)
-        layer = SolverThrough(board, PropagationSurrogate(self.rounds), _Hasty(self.nodes))
-        wrong = layer(domains).elements - one_hot(told.blanks.clamp_min(0), 9)
-        return wrong.square().sum(-1)[~told.given].mean()
-
-
-@dataclass(frozen=True)
-class Corrected(Teacher):
-    """The negative log-probability under soft propagation of those blank cells alone that the hard engine gets wrong.
-
-    Forward the engine decides what has to be learned; backward goes the gradient of soft propagation. The mean is over
-    all blank cells.
+class _WithEngine(Teacher):
+    """A teacher that asks the hard engine for the most likely solution, and learns by soft propagation.
 
     Args:
         rounds: Of propagation.
@@ -138,13 +115,37 @@ class Corrected(Teacher):
         check_count(self.rounds, "rounds", minimum=1)
         check_count(self.nodes, "nodes", minimum=1)
 
+
+@dataclass(frozen=True)
+class SolverInLoop(_WithEngine):
+    """The squared distance of the hard engine's answer from the blank cells' values, straight-through.
+
+    Forward the most likely solution under what was read; backward the gradient of soft propagation. What came out right
+    gives no gradient.
+    """
+
+    def loss(self, logits: Tensor, told: Told) -> Tensor:
+        board = sudoku()
+        domains = board.domains(logits.softmax(-1), where=told.given)
+        layer = SolverThrough(board, PropagationSurrogate(self.rounds), _Hasty(self.nodes))
+        wrong = layer(domains).elements - one_hot(told.blanks.clamp_min(0), 9)
+        return wrong.square().sum(-1)[~told.given].mean()
+
+
+@dataclass(frozen=True)
+class Corrected(_WithEngine):
+    """The negative log-probability under soft propagation of those blank cells alone that the hard engine gets wrong.
+
+    Forward the engine decides what has to be learned; backward goes the gradient of soft propagation. The mean is over
+    all blank cells.
+    """
+
     def loss(self, logits: Tensor, told: Told) -> Tensor:
         board = sudoku()
         domains = board.domains(logits.softmax(-1), where=told.given)
         # -1 where no solution is found: all cells of such a board are wrong.
         wrong = board.most_likely(domains, nodes=self.nodes).first() != told.blanks
-        found = board.propagate(domains, rounds=self.rounds).log_prob(told.blanks.clamp_min(0)).clamp_min(LEAST)
-        return -(found * wrong)[~told.given].mean()
+        return -(_log_probs(domains, told, self.rounds) * wrong)[~told.given].mean()
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,11 @@ class _Hasty:
     def search(self, program: Any, domains: Any, scores: Any, limits: Limits) -> Report:
         """See :class:`~drawgrad.logic.Solver`."""
         return HardEngine().search(program, domains, scores, Limits(limits.solutions, self.nodes, limits.seconds))
+
+
+def _log_probs(domains: SoftDomains, told: Told, rounds: int) -> Float[Tensor, "boards 81"]:
+    """Log-probabilities of the blank cells' values after soft propagation, and of any value in the other cells."""
+    return sudoku().propagate(domains, rounds=rounds).log_prob(told.blanks.clamp_min(0)).clamp_min(LEAST)
 
 
 def _scattered(rows: Float[Tensor, "givens 9"], told: Told) -> Float[Tensor, "boards 81 9"]:
