@@ -58,6 +58,14 @@ class ImageTask:
         self._train = images.train.to(device)
         self._valid = fixed_binarization(images.valid, images.levels, VALID_SEED).to(device)
 
+    def at(self, estimator: Estimator, step: int) -> Estimator:
+        """The estimator at the temperature of a step, if it has one."""
+        return estimator.at(self.tau(step)) if self.has_temperature else estimator
+
+    def settings(self, step: int) -> dict[str, float]:
+        """The temperature at a step, if there is one."""
+        return {"tau": self.tau(step)} if self.has_temperature else {}
+
     def batch(self, rows: Int[Tensor, "batch"], generator: torch.Generator) -> Float[Tensor, "batch pixels"]:
         """The training images of some rows, binary."""
         return binarize(self._train.index_select(0, rows), self._levels, generator)
@@ -85,10 +93,7 @@ class VAETask(ImageTask):
         self, rows: Int[Tensor, "batch"], step: int, generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The negative bound of a batch, with a weighted and freed KL; the measures are of the plain bound."""
-        estimator, weight = self.model.estimator, self.kl_weight(step)
-        tau = self.tau(step) if self.has_temperature else None
-        if tau is not None:
-            estimator = estimator.at(tau)
+        estimator, weight = self.at(self.model.estimator, step), self.kl_weight(step)
         x = self.batch(rows, generator)
         q, p = self.model.posterior(x), self.model.prior()
         within = self.samples_kl
@@ -101,14 +106,13 @@ class VAETask(ImageTask):
         with torch.no_grad():
             plain = cost - weight * kl.sum() if within else cost.detach()
             measured = {"elbo": -(plain + kl.sum()), "cost": plain, "kl": kl.sum()}
+        tau = self.tau(step) if self.has_temperature else None
         self.monitor.observe(step + 1, q, loss=loss, z=z, tau=tau, kl=kls)
         return loss, measured
 
     def settings(self, step: int) -> dict[str, float]:
         """The weight of the KL at a step, the temperature if there is one, and what the monitor saw if it looked."""
-        found = {"kl_weight": self.kl_weight(step)}
-        if self.has_temperature:
-            found["tau"] = self.tau(step)
+        found = {"kl_weight": self.kl_weight(step)} | super().settings(step)
         if (step + 1) % LOOK_EVERY == 0:
             found |= {f"monitor/{name}": value for name, value in self.monitor.figures.items()}
         return found

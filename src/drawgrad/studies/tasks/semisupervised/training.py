@@ -104,9 +104,7 @@ class SemiSupervisedTask(ImageTask):
         # What the step before changed.
         self.model.follow()
         model = self.model.model
-        estimator = model.estimator
-        if self.has_temperature:
-            estimator = estimator.at(self.tau(step))
+        estimator = self.at(model.estimator, step)
         unlabeled = model.bound(self.batch(rows, generator), estimator, generator).mean()
         device, count = self._labels.device, self.supervision.labeled_batch
         told = torch.randint(len(self._labels), (count,), generator=generator, device=device)
@@ -119,10 +117,6 @@ class SemiSupervisedTask(ImageTask):
         loss = unlabeled + labeled + self.supervision.alpha * cross_entropy
         measured = {"elbo": -unlabeled, "labeled": -labeled, "cross_entropy": cross_entropy}
         return loss, {name: value.detach() for name, value in measured.items()}
-
-    def settings(self, step: int) -> dict[str, float]:
-        """The temperature at a step, if there is one."""
-        return {"tau": self.tau(step)} if self.has_temperature else {}
 
     def validate(self) -> dict[str, float]:
         """The share of validation images whose class is the most probable one."""

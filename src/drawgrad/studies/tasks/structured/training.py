@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from drawgrad._typing import Float, Int, Tensor
-from drawgrad.estimators import Estimator, Rebar, Relax
+from drawgrad.estimators import Rebar, Relax
 from drawgrad.studies.data import Images
 from drawgrad.studies.runs.folder import RunFolder
 from drawgrad.studies.runs.loop import Plan, Progress, fit
@@ -62,17 +62,9 @@ class StructuredTask(ImageTask):
         self, rows: Int[Tensor, "batch"], step: int, generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The expected cost of a batch."""
-
-        def at(estimator: Estimator) -> Estimator:
-            return estimator.at(self.tau(step)) if self.has_temperature else estimator
-
         upper, lower = halves(self.batch(rows, generator))
-        loss = self.model.expected_cost(upper, lower, generator, at).mean()
+        loss = self.model.expected_cost(upper, lower, generator, lambda each: self.at(each, step)).mean()
         return loss, {"cost": loss.detach()}
-
-    def settings(self, step: int) -> dict[str, float]:
-        """The temperature at a step, if there is one."""
-        return {"tau": self.tau(step)} if self.has_temperature else {}
 
     def validate(self) -> dict[str, float]:
         """The mean cost of one hard sample of each of the validation images."""
