@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from drawgrad.studies.runs.settings import Among, Between, SettingError, SettingsChecked, assemble, setting
+from drawgrad.studies.runs.settings import Among, Between, Config, SettingError, SettingsChecked, assemble, setting
 
 __all__ = [
     "AutoencoderConfig",
@@ -22,6 +22,7 @@ __all__ = [
     "OptimizationSettings",
     "configure",
     "refuse_idle",
+    "with_usual",
 ]
 
 # At a higher temperature the decoder of these small images learns to read the shades of relaxed samples, which hard
@@ -223,6 +224,16 @@ def configure(**given: Any) -> AutoencoderConfig:
         200
     """
     return assemble(AutoencoderConfig, _suiting(given) | given)
+
+
+def with_usual(cls: type[Config], usual: Mapping[str, Any], given: Mapping[str, Any]) -> Config:
+    """The settings that were given, by name, and the usual ones for all others; a temperature alone is a fixed one.
+
+    Raises:
+        SettingError: If a setting breaks its rule.
+    """
+    lowest = {"tau_min": given["tau"]} if "tau" in given else {}
+    return assemble(cls, {**usual, **lowest, **given})
 
 
 def _suiting(given: Mapping[str, Any]) -> dict[str, Any]:

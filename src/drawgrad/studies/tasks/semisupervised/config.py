@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from drawgrad.studies.runs.settings import Between, SettingError, SettingsChecked, assemble, setting
+from drawgrad.studies.runs.settings import Between, SettingError, SettingsChecked, setting
 from drawgrad.studies.tasks.autoencoder.config import (
     WIDTH,
     CodeSettings,
@@ -14,6 +14,7 @@ from drawgrad.studies.tasks.autoencoder.config import (
     MachineSettings,
     MeasurementSettings,
     OptimizationSettings,
+    with_usual,
 )
 
 __all__ = ["ClassifierSettings", "SemiSupervisedConfig", "SupervisionSettings", "configure"]
@@ -78,7 +79,4 @@ def configure(**given: Any) -> SemiSupervisedConfig:
         >>> configure(estimator="Exact").supervision.labels
         10
     """
-    found = USUAL | given
-    if "tau" in given and "tau_min" not in given:
-        found["tau_min"] = given["tau"]
-    return assemble(SemiSupervisedConfig, found)
+    return with_usual(SemiSupervisedConfig, USUAL, given)

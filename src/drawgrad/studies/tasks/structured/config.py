@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from drawgrad.studies.runs.settings import Between, assemble, setting
+from drawgrad.studies.runs.settings import Between, setting
 from drawgrad.studies.tasks.autoencoder.config import (
     CodeSettings,
     DataSettings,
@@ -13,6 +13,7 @@ from drawgrad.studies.tasks.autoencoder.config import (
     MachineSettings,
     MeasurementSettings,
     OptimizationSettings,
+    with_usual,
 )
 
 __all__ = ["LayersSettings", "StructuredConfig", "configure"]
@@ -51,7 +52,4 @@ def configure(**given: Any) -> StructuredConfig:
         >>> configure(latent="bernoulli", variables=200).model.layers
         2
     """
-    found = USUAL | given
-    if "tau" in given and "tau_min" not in given:
-        found["tau_min"] = given["tau"]
-    return assemble(StructuredConfig, found)
+    return with_usual(StructuredConfig, USUAL, given)
