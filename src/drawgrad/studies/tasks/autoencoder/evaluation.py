@@ -15,6 +15,7 @@ from drawgrad._typing import Float, Tensor
 from drawgrad.diagnostics import dead_classes
 from drawgrad.functional import draw_seed
 from drawgrad.studies.tasks.autoencoder.model import VAE
+from drawgrad.studies.tasks.pixels import log_likelihood_of_pixels
 from drawgrad.variables import variables_of
 
 __all__ = [
@@ -31,7 +32,7 @@ __all__ = [
     "state_probs",
 ]
 
-ROWS = {"cpu": 4000}
+ROWS = {"cpu": 2000}
 """Samples that are decoded together: on a CPU few enough for their pixels to stay in its caches."""
 ROWS_ELSEWHERE = 100_000
 ACTIVE = 0.01
@@ -163,18 +164,13 @@ def log_weights(
 
 
 def log_likelihood(model: VAE, codes: Tensor, x: Float[Tensor, "images pixels"]) -> Float[Tensor, "samples images"]:
-    """The log-likelihood log p(x|z) of codes z, shape `(samples, images, variables)`.
-
-    The same as `-model.cost`, a few times faster: with log-odds o = W h + b, log p(x|z) = x.o - sum softplus(o), and
-    the samples of an image share x W and x b.
-    """
+    """The log-likelihood log p(x|z) of codes z, shape `(samples, images, variables)`: `-model.cost`, but faster."""
     inner, outer = model.decoder_in, model.decoder_out
     if inner is None:
         logits = model.code.first_layer(codes, outer.weight, outer.bias)
-        return torch.einsum("sip,ip->si", logits, x) - F.softplus(logits).sum(-1)
-    hidden = model.code.first_layer(codes, inner.weight, inner.bias).relu_()
-    agreement = torch.einsum("sih,ih->si", hidden, x @ outer.weight) + x @ outer.bias
-    return agreement - F.softplus(F.linear(hidden, outer.weight, outer.bias)).sum(-1)
+    else:
+        logits = F.linear(model.code.first_layer(codes, inner.weight, inner.bias).relu_(), outer.weight, outer.bias)
+    return log_likelihood_of_pixels(logits, x)
 
 
 def log_ratio(codes: Tensor, q: Distribution, p: Distribution) -> Float[Tensor, "samples images"]:

@@ -15,6 +15,7 @@ from drawgrad.estimators import Estimator
 from drawgrad.functional import draw_seed
 from drawgrad.studies.tasks.autoencoder.code import Code
 from drawgrad.studies.tasks.autoencoder.model import RAREST, glorot_linear
+from drawgrad.studies.tasks.pixels import log_likelihood_of_pixels
 from drawgrad.variables import variables_of
 
 __all__ = ["StochasticNetwork"]
@@ -108,8 +109,7 @@ class StochasticNetwork(nn.Module):
                 self.code.distribution(self.code.first_layer(index, layer.weight, layer.bias)), None, generator
             )
         logits = self.code.first_layer(index, self.output.weight, self.output.bias)
-        # y log p + (1 - y) log(1 - p) for log-odds.
-        return torch.einsum("sbo,bo->sb", logits, y) - F.softplus(logits).sum(-1)
+        return log_likelihood_of_pixels(logits, y)
 
 
 def _draw(q: Distribution, samples: int | None, generator: torch.Generator) -> Tensor:
