@@ -68,6 +68,17 @@ class Estimator(ABC):
             variables: N, variables that share a cost.
         """
 
+    def memory(self, numbers: int) -> int:
+        """About how many numbers one call holds besides its samples and what the cost makes of them, for each element.
+
+        Most hold a few times the samples at most, and say 0. Where it is more, ``recommend`` takes fewer samples and
+        averages over more calls.
+
+        Args:
+            numbers: in that part of a sample z on which an element of the result depends.
+        """
+        return 0
+
     @abstractmethod
     def estimate(self, cost: Cost, variable: Any, seed: Tensor) -> Tensor:
         """The loss, shape ``lead``; all randomness is that of ``seed``, a 0-dim int64 tensor.

@@ -23,7 +23,7 @@ from torch.distributions import (
 )
 
 from drawgrad.diagnostics import Report, compare
-from drawgrad.diagnostics.comparison.gradients import draw_gradients
+from drawgrad.diagnostics.comparison.gradients import draw_gradients, measure_effort
 from drawgrad.distributions import KSubset, PlackettLuce, RelaxedOneHotCategorical
 from drawgrad.estimators import (
     ESTIMATORS,
@@ -36,6 +36,7 @@ from drawgrad.estimators import (
     Reinforce,
     ReinMax,
     Relax,
+    Rodeo,
     STGumbelSoftmax,
     StraightThrough,
     Vimco,
@@ -138,6 +139,23 @@ class TestMoments:
         (row,) = compare([LeaveOneOut()], lambda z: 0 * z.sum(-1), Bernoulli(logits=torch.zeros(3)), draws=50).rows
         assert math.isnan(row.signal_to_noise)
         assert (row.bias.value, row.variance.value) == (0, 0)
+
+    def test_what_an_estimator_holds_itself_counts_against_memory(self) -> None:
+        q, seeds, seen = Bernoulli(logits=torch.zeros(3)), torch.Generator().manual_seed(0), []
+
+        def cost(z: Tensor) -> Tensor:
+            seen.append(len(z))
+            return z.sum(-1)
+
+        def most_at_once(estimator: Estimator) -> int:
+            effort = measure_effort(estimator, cost, q, seeds)
+            assert effort.evaluations == 20
+            seen.clear()
+            draw_gradients(estimator, cost, q, 40, seeds, effort.rows)
+            return max(seen) // 20
+
+        assert most_at_once(LeaveOneOut(samples=20)) == 40
+        assert most_at_once(Rodeo(samples=20)) == 27  # networks of 100 units at 20 * 19 * 4 places
 
     @pytest.mark.parametrize("at_once", [1, 7])
     def test_draws_of_many_calls_are_independent_and_alike(self, at_once: int) -> None:

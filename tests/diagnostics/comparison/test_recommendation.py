@@ -22,6 +22,7 @@ from drawgrad.estimators import (
     LeaveOneOut,
     Reinforce,
     ReinMax,
+    Rodeo,
     SlopeAnnealedStraightThrough,
     StraightThrough,
     Vimco,
@@ -77,6 +78,19 @@ class TestCandidates:
         assert not any(isinstance(x, Exact) for x in found)
         # It draws nothing either, but does not enumerate.
         assert any(isinstance(x, Cage) for x in found)
+
+    def test_of_many_samples_take_no_more_than_there_is_memory_for(self) -> None:
+        found = candidates(linear, OneHotCategorical(logits=LOGITS), samples=5000)
+        samples = {type(each).__name__: each.samples for each in found if isinstance(each, LeaveOneOut | Rodeo)}
+        # Its network sees each pair of samples, for all seven neighbors of each.
+        assert samples == {"LeaveOneOut": 5000, "Rodeo": 19}
+        assert Rodeo(samples=19).memory(6) <= 2**18 < Rodeo(samples=20).memory(6)
+        # Where each of 100 rows has a cost of its own, there are as many networks' worth.
+        rows = OneHotCategorical(logits=torch.zeros(100, 6))
+        (few,) = [
+            each.samples for each in candidates(lambda z: z[..., 0], rows, samples=5000) if isinstance(each, Rodeo)
+        ]
+        assert few == 2
 
     def test_leave_the_default_generator_alone(self) -> None:
         before = torch.get_rng_state()

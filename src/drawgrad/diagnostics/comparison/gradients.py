@@ -21,12 +21,14 @@ from drawgrad.diagnostics.comparison.replicas import Replicas, replicate
 from drawgrad.estimators import Estimator
 from drawgrad.variables import Distributions
 
-__all__ = ["Effort", "draw_gradients", "loss_of", "measure_effort", "rows_at_once", "try_out"]
+__all__ = ["Effort", "draw_gradients", "loss_of", "measure_effort", "own_memory", "rows_at_once", "try_out"]
 
 AT_ONCE = 2**18
 """Numbers in the samples z that a cost gets at once; what it makes of them may be many times as much."""
 LARGEST = 2**27
 """Numbers in all gradients of one estimator: half a gigabyte in float32."""
+AS_MUCH = 16
+"""What a cost makes of a number of a sample, as far as an estimator's own memory is weighed against it."""
 FEWEST, MOST, PATIENCE = 5, 50, 0.05
 """Calls that are timed: at least, at most, and the seconds after which no more are."""
 
@@ -38,10 +40,12 @@ class Effort:
     Attributes:
         evaluations: samples z that the cost is given, for each element of the result.
         seconds: wall time of one call and its backward pass, the median of a few.
+        rows: how many samples, with what the cost makes of them, take as much memory as one gradient does.
     """
 
     evaluations: int
     seconds: float
+    rows: int
 
 
 @torch.no_grad()
@@ -57,12 +61,14 @@ def try_out(estimator: Estimator, cost: CostFunction, q: Distributions, generato
 
 def measure_effort(estimator: Estimator, cost: CostFunction, q: Distributions, generator: torch.Generator) -> Effort:
     """Time single gradients, and count the samples that one takes."""
-    given = 0
+    given, elements = 0, 1
 
     def counted(z: Samples) -> Tensor:
-        nonlocal given
+        nonlocal given, elements
         given += count_samples(z)
-        return cost(z)
+        costs = cost(z)
+        elements = costs[:1].numel()
+        return costs
 
     own = [p for p in estimator.parameters() if p.requires_grad] if isinstance(estimator, nn.Module) else []
     seconds: list[float] = []
@@ -75,7 +81,14 @@ def measure_effort(estimator: Estimator, cost: CostFunction, q: Distributions, g
         found = torch.autograd.grad(loss, [*copies.parameters, *own], allow_unused=True)
         [grad.cpu() for grad in found if grad is not None]
         seconds.append(time.perf_counter() - begin)
-    return Effort(given, statistics.median(seconds))
+    numbers = numbers_in(some_sample(q))
+    rows = max(given, own_memory(estimator, numbers, elements) // (AS_MUCH * max(1, numbers)))
+    return Effort(given, statistics.median(seconds), rows)
+
+
+def own_memory(estimator: Estimator, numbers: int, elements: int) -> int:
+    """Numbers that a call of an estimator holds by itself, with so many in a sample and elements in a result."""
+    return elements * estimator.memory(numbers // max(1, elements))
 
 
 def draw_gradients(
@@ -84,7 +97,7 @@ def draw_gradients(
     q: Distributions,
     draws: int,
     generator: torch.Generator,
-    evaluations: int,
+    rows: int,
     at_once: int | None = None,
 ) -> Tensor:
     """Draw independent gradients for the parameters of ``q``.
@@ -95,7 +108,7 @@ def draw_gradients(
         q: the distribution.
         draws: how many.
         generator: draws the seeds.
-        evaluations: samples that one gradient takes.
+        rows: samples that one gradient takes, or whose memory it takes.
         at_once: draws that are computed together; as many as memory allows if None.
 
     Returns:
@@ -104,7 +117,7 @@ def draw_gradients(
     Raises:
         ValueError: if there are too many to be held in memory.
     """
-    at_once = min(draws, at_once or max(1, rows_at_once(q) // max(1, evaluations)))
+    at_once = min(draws, at_once or max(1, rows_at_once(q) // max(1, rows)))
     parts: list[Tensor] = []
     for start in range(0, draws, at_once):
         copies = replicate(q, min(at_once, draws - start))

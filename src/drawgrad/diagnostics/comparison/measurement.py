@@ -130,8 +130,8 @@ def compare(
     for name, estimator in ready.items():
         effort = measure_effort(estimator, cost, q, _generator(first + 3))
         count = 1 if estimator.exact and not watched.is_random else draws
-        found = draw_gradients(estimator, cost, q, count, _generator(first), effort.evaluations, size)
-        reach = longest(found, estimator, watched, q, _generator(first + 4), effort.evaluations, at_once)
+        found = draw_gradients(estimator, cost, q, count, _generator(first), effort.rows, size)
+        reach = longest(found, estimator, watched, q, _generator(first + 4), effort.rows, at_once)
         sample = Sample(found, watched.rounding(found.dtype), max(reach, norm.value))
         rows.append(_quality(name, listed[name], sample, truth, effort, resolution))
     if not isinstance(reference, Tensor):

@@ -25,7 +25,7 @@ def longest(
     cost: Watched,
     q: Distributions,
     generator: torch.Generator,
-    evaluations: int,
+    rows: int,
     at_once: int | None,
 ) -> float:
     """A length that gradients of an estimator hardly exceed, also those of outcomes too rare to have been drawn.
@@ -40,14 +40,14 @@ def longest(
         cost: has seen the costs of all states, or of as many as there are draws.
         q: the distribution.
         generator: draws the seeds.
-        evaluations: samples that one gradient takes.
+        rows: samples that one gradient takes, or whose memory it takes.
         at_once: draws that are computed together; as many as memory allows if None.
     """
     if len(found) == 1:
         return 0.0
     seen, elsewhere = _length(found), 0.0
     here = Watched(cost)
-    size = at_once or max(1, rows_at_once(q) // max(1, evaluations))
+    size = at_once or max(1, rows_at_once(q) // max(1, rows))
     for factors in torch.linspace(0.0, 1.0, PROBES).split(size):
         copies = flattened(q, factors)
         if copies is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 
 from drawgrad._tables import text_table
-from drawgrad.diagnostics.comparison.costs import CostFunction
+from drawgrad.diagnostics.comparison.costs import CostFunction, numbers_in, some_sample
+from drawgrad.diagnostics.comparison.gradients import own_memory
 from drawgrad.diagnostics.comparison.measurement import compare
 from drawgrad.diagnostics.comparison.names import named
 from drawgrad.diagnostics.comparison.quality import Estimate, Quality, Ranked
@@ -25,6 +27,8 @@ from drawgrad.variables import Distributions
 __all__ = ["Recommendation", "candidates", "recommend"]
 
 TEMPERATURES = (0.1, 0.3, 0.5, 1.0, 2.0)
+LARGEST = 2**18
+"""Numbers that one gradient of a candidate may hold besides its samples: they are work as well."""
 Unit = Literal["evaluations", "seconds"]
 
 
@@ -71,7 +75,8 @@ def candidates(
         cost: maps samples ``z`` of shape ``(samples, *batch, *event)`` to costs ``(samples, *lead)``.
         q: the distribution.
         temperatures: for each estimator whose temperature is an option, not one that it learns.
-        samples: for those that need more than one, and use them to more effect than averaging.
+        samples: for those that need more than one, and use them to more effect than averaging; fewer for one whose own
+            memory would grow too large, such as with the square of their number.
 
     Example:
         >>> from torch.distributions import Normal
@@ -82,6 +87,9 @@ def candidates(
         )]
     """
     differentiable = has_gradient(cost, q)
+    first = some_sample(q)
+    with torch.no_grad():
+        numbers, elements = numbers_in(first), cost(first).numel()
     found: list[Estimator] = []
     for name in sorted(ESTIMATORS):
         estimator = ESTIMATORS[name]()
@@ -91,10 +99,18 @@ def candidates(
         if estimator.obstacle(q) is not None or (enumerates and count_states(cost, q) is None):
             continue
         if estimator.fewest_samples > 1:
-            found.append(cast(Any, ESTIMATORS[name])(samples=samples))
+            found.append(_of_samples(ESTIMATORS[name], samples, numbers, elements))
         else:
             found += [estimator] if estimator.temperature is None else map(estimator.at, temperatures)
     return found
+
+
+def _of_samples(cls: type[Estimator], samples: int, numbers: int, elements: int) -> Estimator:
+    """With so many samples, or with as many as it has memory for."""
+    make = cast(Any, cls)
+    more = range(cls.fewest_samples + 1, samples + 1)
+    held = bisect_right(more, LARGEST, key=lambda count: own_memory(make(samples=count), numbers, elements))
+    return cast(Estimator, make(samples=cls.fewest_samples + held))
 
 
 def recommend(

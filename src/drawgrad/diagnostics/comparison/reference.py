@@ -95,10 +95,10 @@ def make_reference(
         given = LeaveOneOut(samples=16)
     ready = adapted(given, cost, q, 0, generator)
     # How often it is timed depends on the machine, and must not move the draws.
-    evaluations = measure_effort(ready, cost, q, torch.Generator().manual_seed(0)).evaluations
+    rows = measure_effort(ready, cost, q, torch.Generator().manual_seed(0)).rows
     size = 1 if cost.is_random else at_once
-    found = draw_gradients(ready, cost, q, SAMPLED * draws, generator, evaluations, size)
-    reach = longest(found, ready, cost, q, generator, evaluations, at_once)
+    found = draw_gradients(ready, cost, q, SAMPLED * draws, generator, rows, size)
+    reach = longest(found, ready, cost, q, generator, rows, at_once)
     return Reference(Sample(found, reach=reach), f"the mean of {SAMPLED * draws} gradients of {name_of(given)}")
 
 

@@ -77,9 +77,14 @@ class Rodeo(CrossedEstimator):
     ) -> None:
         super().__init__(samples=samples)
         check_count(hidden, "hidden", minimum=1)
+        self.hidden = hidden
         self.network = _rectifiers(hidden, seed) if network is None else network
         self.alpha = nn.Parameter(torch.as_tensor(alpha, dtype=torch.get_default_dtype()).detach().clone())
         self.beta = nn.Parameter(torch.as_tensor(beta, dtype=torch.get_default_dtype()).detach().clone())
+
+    def memory(self, numbers: int) -> int:
+        """The units of the network wherever it is evaluated; as many as the default's if it was given."""
+        return self.samples * (self.samples - 1) * (numbers + 1) * self.hidden
 
     def control(self, variable: Relaxable, z: Tensor, costs: Tensor, slope: Tensor) -> Tensor:
         # Pairs (s, j) of a sample and another one, from which it is seen.

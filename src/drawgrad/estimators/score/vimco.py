@@ -60,6 +60,10 @@ class Vimco(SampleEstimator):
     takes: ClassVar[type] = Scored
     multi_sample_bound: ClassVar[bool] = True
 
+    def memory(self, numbers: int) -> int:
+        """The costs of all but one sample, for each."""
+        return self.samples**2
+
     def estimate(self, cost: Cost, variable: Scored, seed: Tensor) -> Tensor:
         drawn = variable.expand(self.samples)
         index = drawn.draw(seed)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["inclusion_weights"]
+__all__ = ["inclusion_weights", "points"]
 
 BLOCK = 2**22
 """Numbers of the quadrature that are held at once: 32 MiB."""
@@ -39,9 +39,7 @@ def inclusion_weights(log_p: Tensor, outside: Tensor) -> tuple[Tensor, Tensor]:
         Weights of shape ``(rows, k)``, and of shape ``(rows, k, k)`` for s and j.
     """
     k = log_p.shape[1]
-    # The integrand falls like y on the left, decays like y^k exp(-y) on the right, and is as narrow as 1/sqrt(k).
-    step = min(0.3, 0.9 / math.sqrt(k + 1))
-    low, high = -28.0, math.log(k + 1 + 12 * math.sqrt(k + 1) + 30)
+    low, high, step = _grid(k)
     log_y = torch.arange(low, high, step, dtype=log_p.dtype, device=log_p.device)
     rows = max(1, BLOCK // (k * len(log_y)))
     if not len(log_p):
@@ -49,6 +47,17 @@ def inclusion_weights(log_p: Tensor, outside: Tensor) -> tuple[Tensor, Tensor]:
     parts = zip(log_p.split(rows), outside.split(rows), strict=True)
     blocks = [_weights(block, beyond, log_y) for block, beyond in parts]
     return torch.cat([first for first, _ in blocks]), torch.cat([second for _, second in blocks])
+
+
+def points(k: int) -> int:
+    """Of the quadrature for k elements: how many there are."""
+    low, high, step = _grid(k)
+    return math.ceil((high - low) / step)
+
+
+def _grid(k: int) -> tuple[float, float, float]:
+    # The integrand falls like y on the left, decays like y^k exp(-y) on the right, and is as narrow as 1/sqrt(k).
+    return -28.0, math.log(k + 1 + 12 * math.sqrt(k + 1) + 30), min(0.3, 0.9 / math.sqrt(k + 1))
 
 
 def _weights(log_p: Tensor, outside: Tensor, log_y: Tensor) -> tuple[Tensor, Tensor]:

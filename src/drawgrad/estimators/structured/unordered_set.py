@@ -13,7 +13,7 @@ from drawgrad.estimators.cost import Cost, check_chunk
 from drawgrad.estimators.loss import score_loss, sum_variables
 from drawgrad.estimators.registry import register
 from drawgrad.estimators.structured.configurations import Configurations
-from drawgrad.estimators.structured.inclusion import inclusion_weights
+from drawgrad.estimators.structured.inclusion import inclusion_weights, points
 from drawgrad.functional import fold_seed
 from drawgrad.variables import Countable
 
@@ -72,6 +72,10 @@ class UnorderedSet(SampleEstimator):
     def evaluations(self, states: int, variables: int) -> int:
         """One for each state of the set."""
         return int(min(self.samples, states**variables))
+
+    def memory(self, numbers: int) -> int:
+        """Pairs of elements, and the quadrature of each."""
+        return self.samples * (self.samples + points(self.samples))
 
     def estimate(self, cost: Cost, variable: Countable, seed: Tensor) -> Tensor:
         # The first draw is the same whichever variables share a cost, and its cost tells which ones do.
