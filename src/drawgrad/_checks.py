@@ -6,24 +6,32 @@ Checks look at Python numbers, shapes and dtypes only, never at the values of a 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
 __all__ = [
     "as_flag",
+    "as_integers",
+    "as_modules",
+    "as_numbers",
     "check_at_hand",
+    "check_callable",
     "check_count",
     "check_dim",
     "check_distribution",
     "check_dtype",
     "check_flag",
     "check_floating",
+    "check_integer",
     "check_integral",
     "check_mask",
+    "check_module",
     "check_nonnegative",
+    "check_number",
     "check_offset",
     "check_temperature",
 ]
@@ -102,24 +110,84 @@ def as_flag(value: object, name: str) -> bool:
     return bool(value)
 
 
-def check_count(value: int, name: str, minimum: int = 0) -> None:
-    """Refuse anything but an integer of at least `minimum`; True and False are no counts."""
+def check_integer(value: object, name: str) -> None:
+    """Refuse anything but an integer; True and False are none."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(
             f"{name} must be an integer, but it is {value!r} ({type(value).__name__}); convert it with int()"
         )
+
+
+def as_integers(value: object, name: str) -> tuple[int, ...]:
+    """An integer, or a sequence of them, as a tuple; anything else is refused."""
+    found = tuple(value) if isinstance(value, Sequence) else (value,)
+    for each in found:
+        if isinstance(each, bool) or not isinstance(each, Integral):
+            raise TypeError(
+                f"{name} must be an integer or a sequence of integers, but it is {value!r} ({type(value).__name__}); "
+                "convert each with int()"
+            )
+    return tuple(int(each) for each in found)
+
+
+def check_count(value: int, name: str, minimum: int = 0) -> None:
+    """Refuse anything but an integer of at least `minimum`; True and False are no counts."""
+    check_integer(value, name)
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, but it is {value!r}; give a larger integer")
 
 
-def check_nonnegative(value: float, name: str) -> None:
-    """Refuse anything but a finite number of zero or more; True and False are no numbers."""
+def check_number(value: object, name: str) -> None:
+    """Refuse anything but a number; True and False are none."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(
             f"{name} must be a number, but it is {value!r} ({type(value).__name__}); convert it with float()"
         )
+
+
+def as_numbers(values: object, name: str) -> tuple[float, ...]:
+    """A sequence of numbers as a tuple; anything else is refused."""
+    if not isinstance(values, Sequence):
+        raise TypeError(
+            f"{name} must be a sequence of numbers, but it is {values!r} ({type(values).__name__}); give a list"
+        )
+    for each in values:
+        check_number(each, f"each of {name}")
+    return tuple(float(each) for each in values)
+
+
+def check_nonnegative(value: float, name: str) -> None:
+    """Refuse anything but a finite number of zero or more; True and False are no numbers."""
+    check_number(value, name)
     if not (value >= 0 and math.isfinite(value)):
         raise ValueError(f"{name} must be finite and not negative, but it is {value!r}; give a number from 0 on")
+
+
+def check_module(value: object, name: str) -> None:
+    """Refuse anything but a module."""
+    if not isinstance(value, nn.Module):
+        what = f"the class {value.__name__}" if isinstance(value, type) else f"of type {type(value).__name__}"
+        raise TypeError(f"{name} must be a module, but it is {what}; make it a torch.nn.Module")
+
+
+def as_modules(values: object, name: str) -> list[nn.Module]:
+    """Modules from anything that holds some; anything else is refused."""
+    if not isinstance(values, Iterable) or isinstance(values, str | Tensor):
+        raise TypeError(
+            f"{name} must be modules, but they are {values!r} ({type(values).__name__}); give a list of torch.nn.Module"
+        )
+    found = list(values)
+    for each in found:
+        check_module(each, f"each of {name}")
+    return found
+
+
+def check_callable(value: Callable[..., object], name: str) -> None:
+    """Refuse what cannot be called."""
+    if not callable(value):
+        raise TypeError(
+            f"{name} must be a function or a module, but it is {value!r} ({type(value).__name__}); such as torch.relu"
+        )
 
 
 def check_distribution(q: Distribution) -> None:

@@ -9,6 +9,7 @@ from torch.distributions import constraints
 from torch.nn.functional import logsigmoid
 from torch.types import _size
 
+from drawgrad._checks import as_numbers
 from drawgrad._typing import Float, Tensor
 from drawgrad.distributions._numerics import logistic_log_density, wide_dtype
 from drawgrad.distributions._relaxation import BinaryRelaxation
@@ -60,13 +61,16 @@ class HardConcrete(BinaryRelaxation):
         stretch: tuple[float, float] = (-0.1, 1.1),
         validate_args: bool | None = None,
     ) -> None:
-        low, high = stretch
+        ends = as_numbers(stretch, "stretch")
+        if len(ends) != 2:
+            raise ValueError(f"stretch must have two ends, but it is {stretch!r}; the paper's is (-0.1, 1.1)")
+        low, high = ends
         if not (-math.inf < low < 0 and 1 < high < math.inf):
             raise ValueError(
                 f"stretch must be a finite interval with its ends below 0 and above 1, but it is ({low}, {high}); "
                 "the paper's is (-0.1, 1.1)"
             )
-        self.stretch = (float(low), float(high))
+        self.stretch = (low, high)
         super().__init__(temperature, logits=logits, validate_args=validate_args)
 
     def rsample(

@@ -8,9 +8,9 @@ from functools import partial
 import torch
 from torch import nn
 
-from drawgrad._checks import check_count, check_flag, check_mask
+from drawgrad._checks import check_count, check_flag, check_floating, check_mask
 from drawgrad._typing import Bool, Float, Tensor
-from drawgrad.estimators import STGumbelTopK, SurrogateEstimator
+from drawgrad.estimators import SurrogateEstimator
 from drawgrad.nn.choice import Choice
 from drawgrad.variables import Subset
 
@@ -72,7 +72,7 @@ class SparseAttention(nn.Module):
         self.queries_and_keys = nn.Linear(width, 2 * width, device=device, dtype=dtype)
         self.values = nn.Linear(width, width, device=device, dtype=dtype)
         self.out = nn.Linear(width, width, device=device, dtype=dtype)
-        self.choice = Choice(estimator or STGumbelTopK(), partial(Subset, k=1), device=device, dtype=dtype)
+        self.choice = Choice(estimator, partial(Subset, k=1), device=device, dtype=dtype)
 
     def forward(
         self,
@@ -114,6 +114,7 @@ class SparseAttention(nn.Module):
         Returns:
             At most k numbers a row that are not zero, of sum one; zero for a query that may see nothing.
         """
+        check_floating(x, "x")
         if x.dim() < 2 or x.shape[-1] != self.width:
             raise ValueError(
                 f"x must be tokens of {self.width} features, shape (*batch, tokens, {self.width}), but its shape is "

@@ -10,7 +10,7 @@ import torch
 
 from drawgrad._checks import check_floating, check_mask
 from drawgrad._typing import Bool, Float, Tensor
-from drawgrad.estimators import ESTIMATORS, Estimator, STGumbelSoftmax, SurrogateEstimator
+from drawgrad.estimators import ESTIMATORS, Estimator, STGumbelSoftmax, STGumbelTopK, SurrogateEstimator
 from drawgrad.functional import draw_seed, straight_through
 from drawgrad.nn.temperature import Tempered
 from drawgrad.variables import OneHot, Variable, described
@@ -30,7 +30,7 @@ class Choice(Tempered):
 
     Args:
         estimator: one whose sample carries its gradient, with ``samples=1``. Its temperature is where that of the
-            module begins.
+            module begins. Straight-through Gumbel-Softmax if None, or Gumbel-top-k where it takes sets.
         among: what the logits choose among, a kind of :mod:`drawgrad.variables`: ``OneHot`` for one class of the last
             dimension, ``Binary`` for a bit each, ``functools.partial(Subset, k=3)`` for a set of three classes, which
             takes an estimator for sets, such as ``STGumbelTopK()``.
@@ -64,14 +64,20 @@ class Choice(Tempered):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        estimator = STGumbelSoftmax() if estimator is None else estimator
+        variable = _variable_of(among)
+        if estimator is None:
+            estimator = STGumbelTopK() if isinstance(variable, STGumbelTopK.takes) else STGumbelSoftmax()
         _check_estimator(estimator)
         if eval_mode not in EVAL_MODES:
             raise ValueError(
                 f"eval_mode must be one of {', '.join(map(repr, EVAL_MODES))}, but it is {eval_mode!r}; 'argmax' is "
                 "the default"
             )
-        _check_fit(estimator, among)
+        if not isinstance(variable, estimator.takes):
+            raise TypeError(
+                f"{type(estimator).__name__} takes {described(estimator.takes)}, but the choice is among "
+                f"{_name(among)}, the kind of {variable.words}; choose another estimator"
+            )
         name = estimator.temperature
         if learned and name is None:
             raise ValueError(
@@ -199,18 +205,15 @@ def _forbid(logits: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, logits, lowest.clamp(-limit, limit) - FORBIDDEN)
 
 
-def _check_fit(estimator: SurrogateEstimator, among: Callable[..., Variable]) -> None:
+def _variable_of(among: Callable[..., Variable]) -> Variable:
+    """Some variable of a kind."""
     variable = among(torch.zeros(1)) if callable(among) else None
     if not isinstance(variable, Variable):
         raise TypeError(
             f"among must be a kind of drawgrad.variables, or a function that makes one of logits, but it is {among!r}; "
             "the default is OneHot"
         )
-    if not isinstance(variable, estimator.takes):
-        raise TypeError(
-            f"{type(estimator).__name__} takes {described(estimator.takes)}, but the choice is among {_name(among)}, "
-            f"the kind of {variable.words}; choose another estimator"
-        )
+    return variable
 
 
 def _name(among: Callable[..., Variable]) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from drawgrad._checks import check_nonnegative
+from drawgrad._checks import check_module, check_nonnegative
 from drawgrad._typing import Bool, Float, Tensor
 from drawgrad.estimators import SurrogateEstimator
 from drawgrad.nn.choice import Choice
@@ -52,7 +52,7 @@ class Conditional(nn.Module):
 
     Raises:
         ValueError: if ``rate`` is no share.
-        TypeError: if the estimator does not take bits.
+        TypeError: if gate or block is no module, or the estimator does not take bits.
 
     Example:
         >>> block = Conditional(nn.Linear(8, 1), nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 8)), rate=0.3)
@@ -77,6 +77,8 @@ class Conditional(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        check_module(gate, "gate")
+        check_module(block, "block")
         check_nonnegative(rate, "rate")
         if rate > 1:
             raise ValueError(f"rate must be a share of the rows, from 0 to 1, but it is {rate!r}; divide by 100")

@@ -79,9 +79,10 @@ class FeatureSelector(nn.Module):
         if kind not in ("subset", "concrete"):
             raise ValueError(f"kind must be 'subset' or 'concrete', but it is {kind!r}; 'subset' is the default")
         self.features, self.k, self.kind = features, k, kind
-        default: SurrogateEstimator = Simple() if kind == "subset" else GumbelSoftmax()
+        if estimator is None:
+            estimator = Simple() if kind == "subset" else GumbelSoftmax()
         among: Any = partial(Subset, k=k) if kind == "subset" else OneHot
-        self.choice = Choice(estimator or default, among, eval_mode=eval_mode, device=device, dtype=dtype)
+        self.choice = Choice(estimator, among, eval_mode=eval_mode, device=device, dtype=dtype)
         shape = (features,) if kind == "subset" else (k, features)
         self.logits = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
         self.reset_parameters()

@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from drawgrad._checks import check_count
+from drawgrad._checks import as_modules, check_callable, check_count
 from drawgrad._typing import Float, Int, Tensor
 
 __all__ = ["ExpertList", "FeedForwardExperts", "grouped_product"]
@@ -78,6 +78,7 @@ class FeedForwardExperts(nn.Module):
 
     Raises:
         ValueError: if a size is not positive.
+        TypeError: if a size is no integer, or ``activation`` no function.
 
     Example:
         >>> experts = FeedForwardExperts(4, 8, 16)
@@ -98,6 +99,7 @@ class FeedForwardExperts(nn.Module):
         super().__init__()
         for name, size in (("experts", experts), ("width", width), ("hidden", hidden)):
             check_count(size, name, minimum=1)
+        check_callable(activation, "activation")
         self.experts, self.width, self.hidden = experts, width, hidden
         self.activation = activation
         self.up = nn.Parameter(torch.empty(experts, width, hidden, device=device, dtype=dtype))
@@ -143,6 +145,10 @@ class ExpertList(nn.ModuleList):
     Args:
         experts: the modules, of one output width.
 
+    Raises:
+        ValueError: if there is none.
+        TypeError: if they are no modules.
+
     Example:
         >>> experts = ExpertList(nn.Linear(8, 8) for _ in range(3))
         >>> experts(torch.ones(5, 8), torch.tensor([2, 2, 5], dtype=torch.int32)).shape
@@ -150,7 +156,7 @@ class ExpertList(nn.ModuleList):
     """
 
     def __init__(self, experts: Iterable[nn.Module]) -> None:
-        super().__init__(experts)
+        super().__init__(as_modules(experts, "experts"))
         if not len(self):
             raise ValueError("experts must hold at least one module, but it is empty; give one for each expert")
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from drawgrad._checks import check_count, check_flag, check_floating
+from drawgrad._checks import as_integers, check_count, check_flag, check_floating, check_number, check_temperature
 from drawgrad._typing import Bool, Float, Tensor
 from drawgrad.distributions import HardConcrete
-from drawgrad.nn.temperature import Tempered
+from drawgrad.nn.temperature import CURE, Tempered
 
 __all__ = ["HardConcreteGate"]
 
@@ -31,8 +31,8 @@ class HardConcreteGate(Tempered):
     what closed gates multiply with zero.
 
     Args:
-        shape: of what is gated: the last dimensions of x. ``(width,)`` for the units of a linear layer,
-            ``(channels, 1, 1)`` for the channels of a convolution.
+        shape: of what is gated: the last dimensions of x. ``(width,)``, or ``width`` alone, for the units of a linear
+            layer, ``(channels, 1, 1)`` for the channels of a convolution.
         group: dimensions of ``shape`` whose entries share a gate: ``HardConcreteGate((32, 7, 7), group=(1, 2))`` has 32
             gates, each of which counts for 49 entries.
         initial: how far gates are open at the start: the sigmoid of their logits, above 0 and below 1.
@@ -47,7 +47,7 @@ class HardConcreteGate(Tempered):
 
     Raises:
         ValueError: if an argument breaks its rule, or if x does not end in ``shape``.
-        TypeError: if x is not of a floating dtype.
+        TypeError: if an argument is of a wrong type, or x is not of a floating dtype.
 
     Example:
         >>> import torch
@@ -65,7 +65,7 @@ class HardConcreteGate(Tempered):
 
     def __init__(
         self,
-        shape: Sequence[int],
+        shape: int | Sequence[int],
         *,
         group: int | Sequence[int] = (),
         initial: float = 0.5,
@@ -75,11 +75,13 @@ class HardConcreteGate(Tempered):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        check_temperature(tau, CURE)
         super().__init__(tau, device=device, dtype=dtype)
-        self.shape = torch.Size(shape)
+        self.shape = torch.Size(as_integers(shape, "shape"))
         for size in self.shape:
             check_count(size, "shape", minimum=1)
         self.group = _dimensions(group, len(self.shape))
+        check_number(initial, "initial")
         if not 0 < initial < 1:
             raise ValueError(f"initial must be above 0 and below 1, but it is {initial!r}; 0.5 is the paper's")
         check_flag(shared, "shared")
@@ -149,7 +151,7 @@ class HardConcreteGate(Tempered):
 
 def _dimensions(group: int | Sequence[int], dims: int) -> tuple[int, ...]:
     """The dimensions that share a gate, counted from the front."""
-    given = (group,) if isinstance(group, int) else tuple(group)
+    given = as_integers(group, "group")
     for number in given:
         if not -dims <= number < dims:
             raise ValueError(

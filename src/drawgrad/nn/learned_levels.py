@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import nn
 
-from drawgrad._checks import check_count, check_floating
+from drawgrad._checks import as_integers, check_count, check_floating, check_integer
 from drawgrad._typing import Float, Tensor
 from drawgrad.estimators import SurrogateEstimator
 from drawgrad.functional import straight_through
@@ -92,7 +92,7 @@ class LearnedLevels(nn.Module):
 
     def __init__(
         self,
-        shape: Sequence[int],
+        shape: int | Sequence[int],
         bits: int | Sequence[int] = (2, 4, 8),
         *,
         dim: int | None = 0,
@@ -102,12 +102,16 @@ class LearnedLevels(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.shape = torch.Size(shape)
-        self.bits = (bits,) if isinstance(bits, int) else tuple(bits)
+        self.shape = torch.Size(as_integers(shape, "shape"))
+        for size in self.shape:
+            check_count(size, "shape", minimum=1)
+        self.bits = as_integers(bits, "bits")
         for count in self.bits or (0,):
             check_count(count, "bits", minimum=2)
             if count > 16:
                 raise ValueError(f"bits must be at most 16, but one is {count}; leave such weights as they are")
+        if dim is not None:
+            check_integer(dim, "dim")
         if dim is not None and not -len(self.shape) <= dim < len(self.shape):
             raise ValueError(f"dim must be a dimension of {tuple(self.shape)} or None, but it is {dim!r}; 0 is usual")
         self.dim = dim
@@ -119,7 +123,9 @@ class LearnedLevels(nn.Module):
         self.logits = (
             nn.Parameter(torch.empty(*groups, len(self.bits), device=device, dtype=dtype)) if several else None
         )
-        self.choice = Choice(estimator, eval_mode=eval_mode, device=device, dtype=dtype) if several else None
+        # Made in any case, so that wrong options are refused in any case.
+        choice = Choice(estimator, eval_mode=eval_mode, device=device, dtype=dtype)
+        self.choice = choice if several else None
         self.reset_parameters()
 
     @torch.no_grad()

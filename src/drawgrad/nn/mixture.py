@@ -26,6 +26,7 @@ class MixtureOfExperts(nn.Module):
 
     Raises:
         ValueError: if their number is another one.
+        TypeError: if the router is none, or experts are no modules.
 
     Example:
         >>> moe = MixtureOfExperts(Router(8, experts=4, k=2), FeedForwardExperts(4, 8, 16))
@@ -41,6 +42,11 @@ class MixtureOfExperts(nn.Module):
 
     def __init__(self, router: Router, experts: FeedForwardExperts | ExpertList | Iterable[nn.Module]) -> None:
         super().__init__()
+        if not isinstance(router, Router):
+            raise TypeError(
+                f"router must be a Router, but it is of type {type(router).__name__}; make one, such as "
+                "Router(width, experts=8, k=2)"
+            )
         self.router = router
         self.experts = experts if isinstance(experts, FeedForwardExperts | ExpertList) else ExpertList(experts)
         if len(self.experts) != router.experts:

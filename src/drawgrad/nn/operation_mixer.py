@@ -10,9 +10,9 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from drawgrad._checks import check_count
+from drawgrad._checks import as_modules, as_numbers, check_count
 from drawgrad._typing import Float, Int, Tensor
-from drawgrad.estimators import STGumbelSoftmax, STGumbelTopK, SurrogateEstimator
+from drawgrad.estimators import SurrogateEstimator
 from drawgrad.nn.choice import Choice
 from drawgrad.variables import OneHot, Subset
 
@@ -42,7 +42,7 @@ class OperationMixer(nn.Module):
 
     Raises:
         ValueError: if an argument breaks its rule.
-        TypeError: if the estimator does not take such a choice.
+        TypeError: if an argument is of a wrong type, or the estimator does not take such a choice.
 
     Example:
         >>> import torch
@@ -76,7 +76,7 @@ class OperationMixer(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.operations = nn.ModuleList(operations)
+        self.operations = nn.ModuleList(as_modules(operations, "operations"))
         count = len(self.operations)
         check_count(count, "the number of operations", minimum=1)
         check_count(k, "k", minimum=1)
@@ -84,16 +84,16 @@ class OperationMixer(nn.Module):
             raise ValueError(f"k must be at most the number of operations, {count}, but it is {k}; choose fewer")
         if runs not in ("chosen", "all", "expectation"):
             raise ValueError(f"runs must be 'chosen', 'all' or 'expectation', but it is {runs!r}; 'chosen' is usual")
-        if costs is not None and len(costs) != count:
-            raise ValueError(f"costs must be one for each of {count} operations, but there are {len(costs)}; list all")
+        listed = None if costs is None else as_numbers(costs, "costs")
+        if listed is not None and len(listed) != count:
+            raise ValueError(f"costs must be one for each of {count} operations, but there are {len(listed)}; list all")
         self.k, self.runs = k, runs
         among: Any = OneHot if k == 1 else partial(Subset, k=k)
-        default: SurrogateEstimator = STGumbelSoftmax() if k == 1 else STGumbelTopK()
         eval_mode: Literal["argmax", "mean"] = "mean" if runs == "expectation" else "argmax"
-        self.choice = Choice(estimator or default, among, eval_mode=eval_mode, device=device, dtype=dtype)
+        self.choice = Choice(estimator, among, eval_mode=eval_mode, device=device, dtype=dtype)
         self.logits = nn.Parameter(torch.empty(count, device=device, dtype=dtype))
-        listed = None if costs is None else torch.tensor(costs, device=device, dtype=self.logits.dtype)
-        self.register_buffer("costs", listed, persistent=False)
+        held = None if listed is None else torch.tensor(listed, device=device, dtype=self.logits.dtype)
+        self.register_buffer("costs", held, persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -150,7 +150,7 @@ class _Mean(nn.Module):
 
     def __init__(self, operations: Iterable[nn.Module]) -> None:
         super().__init__()
-        self.operations = nn.ModuleList(operations)
+        self.operations = nn.ModuleList(as_modules(operations, "operations"))
 
     def forward(self, x: Any) -> Any:
         return sum(operation(x) for operation in self.operations) / len(self.operations)

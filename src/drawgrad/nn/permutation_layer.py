@@ -7,10 +7,17 @@ from typing import Self
 import torch
 from torch import nn
 
-from drawgrad._checks import check_count, check_flag, check_floating, check_nonnegative
+from drawgrad._checks import (
+    check_count,
+    check_flag,
+    check_floating,
+    check_integer,
+    check_nonnegative,
+    check_temperature,
+)
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.functional import assignment, gumbel_sinkhorn
-from drawgrad.nn.temperature import Tempered
+from drawgrad.nn.temperature import CURE, Tempered
 
 __all__ = ["PermutationLayer"]
 
@@ -42,6 +49,7 @@ class PermutationLayer(Tempered):
 
     Raises:
         ValueError: if an argument breaks its rule, or if x has another number of entries.
+        TypeError: if an argument is of a wrong type, or x is not of a floating dtype.
 
     Example:
         >>> import torch
@@ -68,8 +76,10 @@ class PermutationLayer(Tempered):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        check_temperature(tau, CURE)
         super().__init__(tau, device=device, dtype=dtype)
         check_count(n, "n", minimum=1)
+        check_integer(dim, "dim")
         check_nonnegative(scale, "scale")
         check_flag(hard, "hard")
         self.n, self.dim, self.scale, self.hard = n, dim, scale, hard

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot
 
-from drawgrad._checks import check_count, check_floating, check_integral, check_nonnegative
+from drawgrad._checks import check_count, check_floating, check_integral, check_nonnegative, check_number
 from drawgrad._typing import Bool, Float, Int, Tensor
 from drawgrad.estimators import SurrogateEstimator
 from drawgrad.functional import logistic_noise, straight_through
@@ -142,6 +142,8 @@ class Quantizer(nn.Module):
             raise ValueError(f"width must be a multiple of groups = {groups}, but it is {width}; change one of them")
         check_nonnegative(commitment, "commitment")
         check_nonnegative(restart, "restart")
+        if decay is not None:
+            check_number(decay, "decay")
         if decay is not None and not 0 <= decay < 1:
             raise ValueError(f"decay must be from 0 on and below 1, but it is {decay!r}; 0.99 is usual")
         if inputs is not None:
@@ -166,7 +168,9 @@ class Quantizer(nn.Module):
         wide = torch.promote_types(made.dtype, torch.float32)
         self.register_buffer("usage", torch.empty(groups, codes, device=device, dtype=wide))
         self.register_buffer("sums", None if decay is None else torch.empty_like(made, dtype=wide))
-        self.choice = None if estimator is None else Choice(estimator, eval_mode=eval_mode, device=device, dtype=dtype)
+        # Made in any case, so that a wrong mode is refused in any case.
+        choice = Choice(estimator, eval_mode=eval_mode, device=device, dtype=dtype)
+        self.choice = None if estimator is None else choice
         self.projection = None if inputs is None else nn.Linear(inputs, groups * codes, device=device, dtype=dtype)
         learns_precision = estimator is not None and inputs is None
         self.log_precision = nn.Parameter(torch.empty((), device=device, dtype=dtype)) if learns_precision else None

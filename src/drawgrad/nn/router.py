@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import nn
 
-from drawgrad._checks import check_count, check_flag, check_mask, check_nonnegative
+from drawgrad._checks import check_count, check_flag, check_floating, check_mask, check_nonnegative
 from drawgrad._typing import Bool, Float, Int, Tensor
-from drawgrad.estimators import STGumbelSoftmax, STGumbelTopK, StraightThrough, SurrogateEstimator
+from drawgrad.estimators import StraightThrough, SurrogateEstimator
 from drawgrad.functional import draw_seed, fold_seed
 from drawgrad.nn.choice import Choice
 from drawgrad.variables import Binary, OneHot, Subset
@@ -158,10 +158,7 @@ class Router(nn.Module):
         self.weight = nn.Parameter(torch.empty(experts, width, device=device, dtype=dtype))
         self.register_buffer("expert_bias", torch.empty(experts, device=device, dtype=dtype))
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
-        if k == 1:
-            self.choice = Choice(estimator or STGumbelSoftmax(), OneHot, **factory)
-        else:
-            self.choice = Choice(estimator or STGumbelTopK(), partial(Subset, k=k), **factory)
+        self.choice = Choice(estimator, OneHot if k == 1 else partial(Subset, k=k), **factory)
         self.coin = Choice(StraightThrough(), Binary, **factory) if gradient == "sparsemixer" else None
         self.reset_parameters()
 
@@ -194,6 +191,7 @@ class Router(nn.Module):
             ValueError: if a shape does not fit, or ``generator`` and ``seed`` are both given.
             TypeError: if a dtype or type is wrong.
         """
+        check_floating(x, "x")
         if not x.dim() or x.shape[-1] != self.width:
             raise ValueError(f"x must have {self.width} features, but its shape is {tuple(x.shape)}; check the width")
         if mask is not None:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from drawgrad._checks import check_count, check_mask
+from drawgrad._checks import check_count, check_floating, check_mask, check_nonnegative, check_number
 from drawgrad._typing import Bool, Float, Int, Tensor
-from drawgrad.estimators import STGumbelTopK, SurrogateEstimator
+from drawgrad.estimators import SurrogateEstimator
 from drawgrad.nn.choice import Choice
 from drawgrad.variables import Subset
 
@@ -52,9 +52,18 @@ class Merged(NamedTuple):
 
 
 class _Shortening(nn.Module):
-    """What both ways have in common: how many tokens are left."""
+    """What both ways have in common: how many tokens are left, and a choice of a set of them."""
 
-    def __init__(self, width: int, k: int | None, keep: float | None, fixed: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        k: int | None,
+        keep: float | None,
+        fixed: int,
+        estimator: SurrogateEstimator | None,
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+    ) -> None:
         super().__init__()
         check_count(width, "width", minimum=1)
         check_count(fixed, "fixed")
@@ -62,9 +71,12 @@ class _Shortening(nn.Module):
             raise ValueError(f"either k or keep must be given, but they are {k!r} and {keep!r}; give one of them")
         if k is not None:
             check_count(k, "k", minimum=1)
+        if keep is not None:
+            check_number(keep, "keep")
         if keep is not None and not 0 < keep <= 1:
             raise ValueError(f"keep must be a share above 0 and up to 1, but it is {keep!r}; divide by 100")
         self.width, self.k, self.keep, self.fixed = width, k, keep, fixed
+        self.choice = Choice(estimator, partial(Subset, k=1), device=device, dtype=dtype)
 
     def left(self, tokens: int) -> int:
         """How many of ``tokens`` are left."""
@@ -75,6 +87,7 @@ class _Shortening(nn.Module):
 
     def checked(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """The mask, of the shape of the tokens."""
+        check_floating(x, "x")
         if x.dim() < 2 or x.shape[-1] != self.width:
             raise ValueError(
                 f"x must be tokens of {self.width} features, shape (*batch, tokens, {self.width}), but its shape is "
@@ -133,9 +146,8 @@ class TokenSelector(_Shortening):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(width, k, keep, fixed)
+        super().__init__(width, k, keep, fixed, estimator, device, dtype)
         self.weight = nn.Parameter(torch.empty(width, device=device, dtype=dtype))
-        self.choice = Choice(estimator or STGumbelTopK(), partial(Subset, k=1), device=device, dtype=dtype)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -225,10 +237,10 @@ class TokenMerger(_Shortening):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(width, k, keep, fixed)
+        super().__init__(width, k, keep, fixed, estimator, device, dtype)
+        check_nonnegative(sharpness, "sharpness")
         self.sharpness = sharpness
         self.weight = nn.Parameter(torch.empty(width, width, device=device, dtype=dtype))
-        self.choice = Choice(estimator or STGumbelTopK(), partial(Subset, k=1), device=device, dtype=dtype)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
