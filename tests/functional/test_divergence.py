@@ -47,6 +47,27 @@ class TestCategorical:
         assert torch.autograd.gradcheck(divergence, (p, q))
         assert torch.autograd.gradgradcheck(divergence, (p, q))
 
+    @pytest.mark.parametrize("ruled_out", [False, True])
+    def test_transforms_find_what_the_recorded_gradient_is(self, ruled_out: bool) -> None:
+        """Where nobody watches there are two ways: for rows without an infinity, and for all others."""
+        log_p, log_q = torch.randn(4, 2, 3).log_softmax(-1), torch.randn(2, 3).log_softmax(-1)
+        if ruled_out:
+            log_p[0, 0, 1], log_p[1, 1], log_q[1, 2] = -INF, torch.tensor([0.0, 0.0, -INF]).log_softmax(-1), -INF
+
+        def total(log_p: Tensor, log_q: Tensor) -> Tensor:
+            return (categorical_kl(log_p, log_q) * torch.arange(8.0).reshape(4, 2)).sum()
+
+        leaves = log_p.clone().requires_grad_(), log_q.clone().requires_grad_()
+        found = torch.autograd.grad(total(*leaves), leaves)
+        transformed = torch.func.grad(total, (0, 1))(log_p, log_q)
+        assert all(gradient.isfinite().all() and gradient.any() for gradient in found)
+        torch.testing.assert_close(found, transformed)
+        directions = torch.randn(4, 2, 3), torch.randn(2, 3)
+        _, tangent = torch.func.jvp(total, (log_p, log_q), directions)
+        through = sum((a * b).sum() for a, b in zip(found, directions, strict=True))
+        torch.testing.assert_close(through, tangent)
+        assert bool(torch.vmap(categorical_kl, (0, None))(log_p, log_q).isinf().any()) == ruled_out
+
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
     def test_an_impossible_class_has_no_part_in_the_gradient(self, dtype: torch.dtype) -> None:
         """It is pi_i (log pi_i + H) for the logits of pi against a uniform distribution."""

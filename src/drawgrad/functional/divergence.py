@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 from torch.nn.functional import logsigmoid
 
 from drawgrad._checks import check_floating
 from drawgrad._typing import Float, Tensor
 from drawgrad.kernels.reference import compute_dtype
+from drawgrad.kernels.state import carries_tangents, eager_apply, home_of
 
 __all__ = ["bernoulli_kl", "categorical_kl"]
+
+IMPOSSIBLE = -1e30
+"""A log-probability below this is that of an outcome that is ruled out."""
 
 
 def categorical_kl(log_p: Float[Tensor, "*shape k"], log_q: Float[Tensor, "*other k"]) -> Float[Tensor, "..."]:
@@ -40,8 +47,10 @@ def categorical_kl(log_p: Float[Tensor, "*shape k"], log_q: Float[Tensor, "*othe
         Kullback, Leibler. On information and sufficiency. 1951.
     """
     log_p, log_q = _widened(log_p, log_q, "log_p", "log_q")
-    terms, excluded = _terms(log_p, log_q)
-    return torch.where(excluded.any(-1), torch.inf, terms.sum(-1))
+    if home_of(log_p, log_q) != "cpu" or carries_tangents():
+        return _categorical_kl(log_p, log_q)
+    result: Tensor = _recorded(log_p, log_q)
+    return result
 
 
 def bernoulli_kl(logits_p: Float[Tensor, "*shape"], logits_q: Float[Tensor, "*other"]) -> Float[Tensor, "..."]:
@@ -70,9 +79,10 @@ def bernoulli_kl(logits_p: Float[Tensor, "*shape"], logits_q: Float[Tensor, "*ot
         Kullback, Leibler. On information and sufficiency. 1951.
     """
     logits_p, logits_q = _widened(logits_p, logits_q, "logits_p", "logits_q")
-    of_one, no_one = _terms(logsigmoid(logits_p), logsigmoid(logits_q))
-    of_zero, no_zero = _terms(logsigmoid(-logits_p), logsigmoid(-logits_q))
-    return torch.where(no_one | no_zero, torch.inf, of_one + of_zero)
+    one, ratio_of_ones = _parts(logsigmoid(logits_p), logsigmoid(logits_q))
+    zero, ratio_of_zeros = _parts(logsigmoid(-logits_p), logsigmoid(-logits_q))
+    excluded = _is_excluded(torch.maximum(ratio_of_ones, ratio_of_zeros))
+    return torch.where(excluded, torch.inf, one * ratio_of_ones + zero * ratio_of_zeros)
 
 
 def _widened(p: Tensor, q: Tensor, name_p: str, name_q: str) -> tuple[Tensor, Tensor]:
@@ -83,10 +93,44 @@ def _widened(p: Tensor, q: Tensor, name_p: str, name_q: str) -> tuple[Tensor, Te
     return p.to(wide), q.to(wide)
 
 
-def _terms(log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
-    """The term of each outcome, zero where it would be no number, and whether only the second rules the outcome out."""
-    possible = log_p > -torch.inf
-    excluded = possible & (log_q == -torch.inf)
-    ratio = torch.where(possible & ~excluded, log_p - log_q, 0.0)
-    # A NaN of log_p is not possible either, but exp carries it on.
-    return log_p.exp() * ratio, excluded
+def _parts(log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
+    """The probability of each outcome and its log-ratio: finite, but beyond measure where one rules it out."""
+    return log_p.exp(), log_p.clamp(min=IMPOSSIBLE) - log_q.clamp(min=IMPOSSIBLE)
+
+
+def _is_excluded(ratio: Tensor) -> Tensor:
+    """Whether only the second distribution rules an outcome out, from the log-ratio."""
+    return ratio > -IMPOSSIBLE / 2
+
+
+def _categorical_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    p, ratio = _parts(log_p, log_q)
+    return torch.where(_is_excluded(ratio.amax(-1)), torch.inf, (p * ratio).sum(-1))
+
+
+class _CategoricalKL(torch.autograd.Function):
+    """The same in half the operations, which are most of its time where there are few classes."""
+
+    @staticmethod
+    def forward(ctx: Any, log_p: Tensor, log_q: Tensor) -> Tensor:
+        p, ratio, ctx.excluded = log_p.exp(), log_p - log_q, None
+        divergence = (p * ratio).sum(-1)
+        if not math.isfinite(divergence.sum().item()):  # No outcome is ruled out where the sum of all is finite.
+            p, ratio = _parts(log_p, log_q)
+            divergence = _categorical_kl(log_p, log_q)
+            ctx.excluded = divergence == torch.inf
+        ctx.save_for_backward(log_p, log_q, p, ratio)
+        return divergence
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        log_p, log_q, p, ratio = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            p, ratio = _parts(log_p, log_q)
+        grad = grads[0] if ctx.excluded is None else torch.where(ctx.excluded, 0.0, grads[0])
+        weighted = grad[..., None] * p
+        of_p = torch.addcmul(weighted, weighted, ratio).sum_to_size(log_p.shape) if ctx.needs_input_grad[0] else None
+        return of_p, weighted.sum_to_size(log_q.shape).neg() if ctx.needs_input_grad[1] else None
+
+
+_recorded = eager_apply(_CategoricalKL)
