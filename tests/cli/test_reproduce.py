@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -86,6 +87,15 @@ def test_a_killed_study_ends_with_the_same_table(whole, tmp_path):
         (["small", "--device", "cuda:99"], "--device cuda:99 is not available on this machine"),
         (["small", "--out", ""], "is empty, but must be the name of a folder"),
         (["smal"], "'smal' is not one of"),
+        (
+            ["small", "--engine", "ray", "--address", "auto", "--jobs", "3"],
+            "--jobs has no part in a cluster that runs; leave it out",
+        ),
+        (
+            ["relax-toy", "--stack", "2"],
+            "is no training of one network); leave it out",
+        ),
+        (["small", "--stack", "0"], "0 is not in the range x>=1"),
         (["small", "--address", "auto"], "--address is that of a Ray cluster; add --engine ray, or leave it out"),
     ],
 )
@@ -103,6 +113,25 @@ def test_what_a_cluster_needs_is_told_in_one_line(capsys, tmp_path, monkeypatch)
     assert main([*ONE, "--engine", "ray", "--out", str(tmp_path)]) == 2
     told = capsys.readouterr().err
     assert told == "drawgrad reproduce: --engine ray: Ray is not installed; pip install 'drawgrad[ray]'\n"
+
+
+def test_cells_that_cannot_be_stacked_are_named(tmp_path, capsys, monkeypatch):
+    cells = TABLE.cells[0], dataclasses.replace(TABLE.cells[1], recipe=TABLE.cells[1].recipe.changed(estimator="Relax"))
+    table = dataclasses.replace(TABLE, cells=cells)
+    monkeypatch.setitem(TABLES, "small", Published("small", "", lambda: table))
+    assert main(["reproduce", "small", "--stack", "2", "--only-finished", "--out", str(tmp_path)]) == 0
+    told = (
+        "sbn/st trains one seed at a time: it has a gradient, Relax, whose control variate learns in backward() alone\n"
+    )
+    assert capsys.readouterr().err == told
+
+
+def test_a_stacked_study_prints_the_table(whole, tmp_path, capsys):
+    assert main([*ONE, "--stack", "2", "--out", str(tmp_path)]) == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert table_of(output.out)[0] == table_of(whole[1])[0]
+    assert "2/2  sbn/relaxed/seed-1" in output.out
 
 
 def test_failures_are_named_and_the_exit_code_tells(capsys, tmp_path):

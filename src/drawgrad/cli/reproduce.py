@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
+from click.core import ParameterSource
 
 from drawgrad.cli.listing import listing
 from drawgrad.cli.process import when_interrupted
@@ -45,6 +46,14 @@ def _list_tables(ctx: click.Context, parameter: click.Parameter, value: bool) ->
     "--steps", type=click.IntRange(1), metavar="N", help="of a run, in place of the protocol's, to whole epochs"
 )
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, metavar="N", help="runs at the same time")
+@click.option(
+    "--stack",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="seeds of a cell that train as one program, at most, as suits a GPU; each of --jobs is such a program",
+)
 @click.option(
     "--engine",
     type=click.Choice(("local", "ray")),
@@ -89,6 +98,7 @@ def reproduce(
     seeds: int,
     steps: int | None,
     jobs: int,
+    stack: int,
     engine: Literal["local", "ray"],
     address: str | None,
     device: str,
@@ -113,6 +123,10 @@ def reproduce(
         raise UserError("reproduce", f"--protocol must be one of {', '.join(table.protocols)}, but it is {protocol!r}")
     if address is not None and engine != "ray":
         raise UserError("reproduce", "--address is that of a Ray cluster; add --engine ray, or leave it out")
+    if address is not None and click.get_current_context().get_parameter_source("jobs") is not ParameterSource.DEFAULT:
+        raise UserError("reproduce", "--jobs has no part in a cluster that runs; leave it out")
+    if stack > 1:
+        _say_singles(chosen)
     root = Path("runs") / f"{name}-{protocol}" if out is None else out
     from drawgrad.studies.data import DataError
     from drawgrad.studies.engine import ClusterError, JobFolderError, LedgerError, Local, RayCluster
@@ -136,7 +150,7 @@ def reproduce(
             typed += [] if steps is None else ["--steps", str(steps)]
             typed += [] if device == "cpu" else ["--device", device]
             kept = None if record is None else TableRecord(study, record, f"{shlex.join(typed)} --seeds {{}}")
-            desk = _Desk(study, root, doer, kept)
+            desk = _Desk(study, root, doer, stack, kept)
             findings = desk.finished() if only_finished else desk.do()
         except SettingError as error:
             raise UserError("reproduce", f"--{error.setting} {error.message}") from error
@@ -174,6 +188,16 @@ def _show_cells(cells: Sequence[Cell]) -> None:
         click.echo(f"{cell.name:50} {printed:>6}  {'; '.join(cell.deviations)}".rstrip())
 
 
+def _say_singles(cells: Sequence[Cell]) -> None:
+    """Tell which cells train one seed at a time although they are to be stacked, and refuse if all do."""
+    singles = {cell.name: reason for cell in cells if (reason := cell.recipe.single()) is not None}
+    told = [f"{name} trains one seed at a time: it {reason}" for name, reason in singles.items()]
+    if len(told) == len(cells):
+        raise UserError("reproduce", f"--stack has no part in these cells ({told[0]}); leave it out")
+    for each in told:
+        click.echo(each, err=True)
+
+
 class _Desk:
     """Where the runs of a study come together, and go into its record.
 
@@ -181,11 +205,12 @@ class _Desk:
         study: The study.
         root: The folder of the folders of its jobs.
         engine: Does the jobs.
+        stack: How many seeds of a cell train as one program.
         record: Its record, if it has one.
     """
 
-    def __init__(self, study: Reproduction, root: Path, engine: Engine, record: TableRecord | None) -> None:
-        self.study, self.root, self.engine, self.record = study, root, engine, record
+    def __init__(self, study: Reproduction, root: Path, engine: Engine, stack: int, record: TableRecord | None) -> None:
+        self.study, self.root, self.engine, self.stack, self.record = study, root, engine, stack, record
         self.ledger = None if record is None else record.ledger
         self.recorded = 0
 
@@ -201,7 +226,7 @@ class _Desk:
             def do(jobs: Sequence[Job]) -> Iterator[Outcome]:
                 return run(
                     jobs, self.root, engine=self.engine, listener=display.told, ledger=self.ledger,
-                    before=self.study.check_data,
+                    before=self.study.check_data, stack=self.stack,
                 )  # fmt: skip
 
             def ended(outcome: Outcome) -> None:

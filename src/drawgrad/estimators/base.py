@@ -45,6 +45,8 @@ class Estimator(ABC):
             closes over, estimate those of the expectation without bias. Where the first one is unbiased and this is
             not declared, they are refused, as they are where a biased estimator's formula depends on the sample; those
             of other biased estimators are their formula's.
+        transforms: whether the gradients that the transforms of ``torch.func`` see are all that ``backward()`` gives;
+            not where a control variate learns from the variance of the gradient.
         compiles: whether one compiled graph holds it, for a ``q`` whose variable this package knows.
     """
 
@@ -57,6 +59,7 @@ class Estimator(ABC):
     fewest_samples: ClassVar[int] = 1
     temperature: ClassVar[str | None] = None
     twice_differentiable: ClassVar[bool] = False
+    transforms: ClassVar[bool] = True
     compiles: ClassVar[bool] = True
 
     @abstractmethod

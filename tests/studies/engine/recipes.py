@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,29 @@ class Square:
         drawn = torch.rand((), generator=torch.Generator().manual_seed(seed)).item()
         print("a stray line", flush=True)
         return {"square": self.number**2, "drawn": drawn, "process": os.getpid(), "threads": torch.get_num_threads()}
+
+
+@dataclass(frozen=True)
+class Stackable(Square):
+    """Finds who was done together; some seeds fail, and one ends the process."""
+
+    failing: tuple[int, ...] = ()
+    fatal: int | None = None
+    alone: bool = False
+
+    def single(self) -> str | None:
+        return "is alone" if self.alone else None
+
+    def run_together(
+        self, seeds: Sequence[int], folders: Sequence[Path], listeners: Sequence[Callable[[str], None]]
+    ) -> Iterator[tuple[int, float, dict[str, Any] | Exception]]:
+        for place, (seed, folder, listener) in enumerate(zip(seeds, folders, listeners, strict=True)):
+            listener("squaring")
+            (folder / "together").touch()
+            if seed == self.fatal:
+                raise MemoryError("no more")
+            error = ArithmeticError(f"{seed} is bad")
+            yield place, 0.5, error if seed in self.failing else {"seeds": list(seeds)}
 
 
 @dataclass(frozen=True)

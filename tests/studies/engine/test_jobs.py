@@ -42,10 +42,10 @@ class TestFolder:
     def test_holds_the_settings_and_what_was_found(self, tmp_path: Path) -> None:
         threads = torch.get_num_threads()
         JOB.claim(tmp_path)
-        told: list[str] = []
-        outcome = perform(JOB, tmp_path, told.append)
+        told: list[tuple[str, str]] = []
+        (outcome,) = perform(JOB, tmp_path, lambda *said: told.append(said))
         assert outcome.result is not None
-        assert (outcome.result["square"], outcome.result["threads"], told) == (9.0, 1, ["squaring"])
+        assert (outcome.result["square"], outcome.result["threads"], told) == (9.0, 1, [("square", "squaring")])
         assert torch.get_num_threads() == threads
         assert json.loads((tmp_path / "square" / "job.json").read_text())["settings"] == {
             "recipe": "Square", "seed": 7, "number": 3.0, "numerics": records.NUMERICS

@@ -110,6 +110,56 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint(tmp_path: Path, monke
     assert not list((tmp_path / "killed").rglob("*.pt"))
 
 
+def values(findings: Findings) -> dict[int, float]:
+    return findings.values("SBN", "relaxed")
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory) -> Findings:
+    """Three seeds, one after the other."""
+    root = tmp_path_factory.mktemp("three")
+    return study("one rate", TABLE.cells[:1], 3).do(functools.partial(run, root=root))
+
+
+def test_seeds_that_train_as_one_program_find_what_they_find_alone(three, tmp_path):
+    stacked = study("one rate", TABLE.cells[:1], 3).do(functools.partial(run, root=tmp_path, stack=2))
+    assert values(stacked) == pytest.approx(values(three), abs=2e-3)
+    assert [each.key for each in stacked.results] == [each.key for each in three.results]
+    assert min(abs(values(three)[one] - values(three)[other]) for one, other in ((0, 1), (1, 2), (0, 2))) > 5e-3
+    results = [json.loads(path.read_text())["result"] for path in sorted(tmp_path.rglob("result.json"))]
+    assert [each["together"] for each in results] == [2, 2, 1]
+    assert all(each.seconds > 0 for each in stacked.results)
+
+
+def test_a_stack_that_was_killed_goes_on_with_what_is_not_finished(three, tmp_path):
+    class Killed(BaseException):
+        pass
+
+    def kill(name: str, message: str) -> None:
+        if name.endswith("seed-1") and message.startswith("measuring"):
+            raise Killed
+
+    whole = study("one rate", TABLE.cells[:1], 3)
+    with pytest.raises(Killed):
+        whole.do(functools.partial(run, root=tmp_path, stack=3, listener=kill))
+    ended, told = [], []
+    again = whole.do(
+        functools.partial(run, root=tmp_path, stack=3, listener=lambda *said: told.append(said)), ended.append
+    )
+    assert values(again) == pytest.approx(values(three), abs=2e-3)
+    assert [outcome.earlier for outcome in ended] == [True, False, False]
+    # Nothing is trained again.
+    assert {message for _, message in told if message.startswith("training")} == {"training 100 %"}
+
+
+def test_stacks_that_diverge_say_so_seed_by_seed(tmp_path):
+    divergent = study("divergent", TABLE.cells[:1])
+    jobs = divergent.runs({TABLE.cells[0]: 1e38})
+    found = list(run(list(jobs), tmp_path, stack=2))
+    assert [outcome.job.seed for outcome in found] == [0, 1]
+    assert all("lower the learning rate" in outcome.result["diverged"] for outcome in found)
+
+
 class Two(CellRecipe):
     """Finds two numbers of a seed: one that grows with the learning rate, one that does not."""
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from drawgrad.studies.runs.folder import RunFolder, RunFolderError
 from drawgrad.studies.runs.journal import read_metrics
-from drawgrad.studies.runs.loop import Interrupted, Plan, Progress, fit
+from drawgrad.studies.runs.loop import Interrupted, Plan, Progress, Run, fit
 from drawgrad.studies.runs.settings import Between, SettingsChecked, assemble, setting
 
 
@@ -70,13 +70,15 @@ def train(
             folder.begin(config)
         task, steps = SineTask(config), iter(range(1, 1000))
         progress = fit(
-            task,
-            torch.optim.Adam(task.model.parameters(), lr=config.descent.rate),
-            Plan(config.descent.epochs, batch_size=10, seed=1, checkpoint_every=3, log_every=2),
-            torch.Generator().manual_seed(2),
-            folder.saved(config),
-            folder.journal,
-            stop=lambda: next(steps) == stop_at,
+            Run(
+                task,
+                torch.optim.Adam(task.model.parameters(), lr=config.descent.rate),
+                Plan(config.descent.epochs, batch_size=10, seed=1, checkpoint_every=3, log_every=2),
+                torch.Generator().manual_seed(2),
+                folder.saved(config),
+                folder.journal,
+                stop=lambda: next(steps) == stop_at,
+            )
         )
     return torch.nn.utils.parameters_to_vector(task.model.parameters()).detach(), progress
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from drawgrad.studies.runs.checkpoints import Checkpoints
 from drawgrad.studies.runs.journal import Journal, read_metrics
-from drawgrad.studies.runs.loop import Interrupted, NotFinite, Plan, Progress, descend, epoch_order, falling, fit
+from drawgrad.studies.runs.loop import Interrupted, NotFinite, Plan, Progress, Run, descend, epoch_order, falling, fit
 
 
 class Task:
@@ -52,13 +52,15 @@ def run(folder: Path, task: Task | None = None, plan: Plan = PLAN, **options) ->
     generator = torch.Generator().manual_seed(7)
     folder.mkdir(exist_ok=True)
     progress = fit(
-        task,
-        optimizer,
-        plan,
-        generator,
-        Checkpoints(folder / "checkpoints", "these"),
-        lambda step: Journal(folder / "metrics.jsonl", folder / "events", step),
-        **options,
+        Run(
+            task,
+            optimizer,
+            plan,
+            generator,
+            Checkpoints(folder / "checkpoints", "these"),
+            lambda step: Journal(folder / "metrics.jsonl", folder / "events", step),
+            **options,
+        )
     )
     return task, progress
 

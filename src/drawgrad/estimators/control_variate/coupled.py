@@ -46,6 +46,7 @@ class ControlVariateEstimator(StatefulEstimator):
 
     unbiased: ClassVar[bool] = True
     takes: ClassVar[type] = Relaxable
+    transforms: ClassVar[bool] = False
     compiles: ClassVar[bool] = False
 
     def __init__(self, *, samples: int, tau: float | Tensor) -> None:

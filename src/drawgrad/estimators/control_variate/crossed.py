@@ -39,6 +39,7 @@ class CrossedEstimator(StatefulEstimator):
     needs_cost_gradient: ClassVar[bool] = True
     takes: ClassVar[type] = Relaxable
     fewest_samples: ClassVar[int] = 2
+    transforms: ClassVar[bool] = False
     compiles: ClassVar[bool] = False
 
     def __init__(self, *, samples: int) -> None:

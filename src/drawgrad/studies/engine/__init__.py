@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from drawgrad.studies.engine.cluster import ClusterError, RayCluster
-from drawgrad.studies.engine.jobs import Engine, Job, JobFolderError, Outcome, Recipe
+from drawgrad.studies.engine.jobs import Engine, Job, JobFolderError, Outcome, Recipe, Work
 from drawgrad.studies.engine.ledger import Ledger, LedgerError
 from drawgrad.studies.engine.local import Local
 from drawgrad.studies.engine.session import finished, run
+from drawgrad.studies.engine.stacks import Stack, StackableRecipe
 
 __all__ = [
     "ClusterError",
@@ -19,6 +20,9 @@ __all__ = [
     "Outcome",
     "RayCluster",
     "Recipe",
+    "Stack",
+    "StackableRecipe",
+    "Work",
     "finished",
     "run",
 ]

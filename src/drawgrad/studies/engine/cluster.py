@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drawgrad.studies.engine.jobs import Job, JobFolderError, Listener, Outcome, keep, perform
+from drawgrad.studies.engine.jobs import JobFolderError, Listener, Outcome, Work, attempt, cause_of, keep
 from drawgrad.studies.files import write_atomically
 
 __all__ = ["ClusterError", "RayCluster"]
@@ -61,38 +61,42 @@ class RayCluster:
     workers: int = 1
     gpus: float = 0.0
 
-    def __call__(self, jobs: Sequence[Job], root: Path, listener: Listener) -> Generator[Outcome, None, None]:
+    def __call__(self, work: Sequence[Work], root: Path, listener: Listener) -> Generator[Outcome, None, None]:
         """Do jobs; see :class:`~drawgrad.studies.engine.Engine`."""
         with self._connected() as ray:
-            # A job that ends its process is not tried again: it would do so everywhere.
+            # Work that ends its process is not tried again: it would do so everywhere.
             remote = ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=0)(_perform)
             begin = time.perf_counter()
 
-            def given(job: Job) -> Any:
-                return remote.remote(job, job.key, root.absolute())
+            def given(each: Work) -> Any:
+                return remote.remote(each, [job.key for job in each.jobs], root.absolute())
 
-            running = {given(job): job for job in jobs}
+            running = {given(each): each for each in work}
             while running:
                 (reference,), _ = ray.wait(list(running), num_returns=1)
-                job = running.pop(reference)
-                folder = root / job.name
+                each = running.pop(reference)
                 try:
-                    found, report = ray.get(reference)
+                    found = ray.get(reference)
                 except ray.exceptions.NodeDiedError:
-                    listener(job.name, "again, for its node is gone")
-                    running[given(job)] = job
+                    for job in each.jobs:
+                        listener(job.name, "again, for its node is gone")
+                    running[given(each)] = each
                     continue
                 except ray.exceptions.RayError as error:
                     cause = f"its process ended, or could not begin ({' '.join(str(error).split())})"
-                    found, report = Outcome(job, folder, time.perf_counter() - begin, failure=cause), ""
-                # The job as it was given, not its copy.
-                outcome = dataclasses.replace(found, job=job, folder=folder)
-                if outcome.failure is None:
-                    keep(outcome)
-                elif report:
-                    with contextlib.suppress(OSError):  # Which may be the failure itself.
-                        write_atomically(folder / "log.txt", report)
-                yield outcome
+                    seconds = time.perf_counter() - begin
+                    found = [(Outcome(job, root / job.name, seconds, failure=cause), "") for job in each.jobs]
+                # The jobs as they were given, not their copies.
+                jobs = {job.name: job for job in each.jobs}
+                for copy, report in found:
+                    name = copy.job.name
+                    outcome = dataclasses.replace(copy, job=jobs[name], folder=root / name)
+                    if outcome.failure is None:
+                        keep(outcome)
+                    elif report:
+                        with contextlib.suppress(OSError):  # Which may be the failure itself.
+                            write_atomically(outcome.folder / "log.txt", report)
+                    yield outcome
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Any]:
@@ -119,15 +123,24 @@ class RayCluster:
             ray.shutdown()
 
 
-def _perform(job: Job, key: str, root: Path) -> tuple[Outcome, str]:
-    """Do a job on a node; returns how it ended, and the traceback of a failure."""
+def _perform(work: Work, keys: list[str], root: Path) -> list[tuple[Outcome, str]]:
+    """Do jobs on a node; returns how each ended, and the traceback of a failure."""
     begin = time.perf_counter()
     try:
-        if job.key != key:
+        if [job.key for job in work.jobs] != keys:
             raise JobFolderError("the node has another version of drawgrad than the machine that gives the jobs")
-        job.claim(root)
-        return perform(job, root, lambda message: None), ""
+        for job in work.jobs:
+            job.claim(root)
     except Exception as error:
-        cause = traceback.format_exception_only(error)[-1].strip()
-        seconds = time.perf_counter() - begin
-        return Outcome(job, root / job.name, seconds, failure=cause), traceback.format_exc()
+        seconds, report = time.perf_counter() - begin, traceback.format_exc()
+        return [(Outcome(job, root / job.name, seconds, failure=cause_of(error)), report) for job in work.jobs]
+    return [(outcome, _report(outcome)) for outcome in attempt(work, root, lambda name, message: None)]
+
+
+def _report(outcome: Outcome) -> str:
+    """The traceback of a failure."""
+    if outcome.failure is None:
+        return ""
+    with contextlib.suppress(OSError):  # Which may be the failure itself.
+        return (outcome.folder / "log.txt").read_text(encoding="utf-8")
+    return ""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from drawgrad.studies.files import write_atomically
 
-__all__ = ["Engine", "Job", "JobFolderError", "Listener", "Outcome", "Recipe", "keep", "key_of", "perform"]
+__all__ = ["Engine", "Found", "Job", "JobFolderError", "Listener", "Outcome", "Recipe", "Work", "attempt",
+           "cause_of", "keep", "key_of", "perform"]  # fmt: skip
 
 Listener = Callable[[str, str], None]
 """Told the name of a job and in a few words what it is doing."""
@@ -91,6 +94,17 @@ class Job:
         return {"recipe": type(recipe).__name__, "seed": self.seed, **fields, "numerics": NUMERICS}
 
     @property
+    def jobs(self) -> tuple[Job, ...]:
+        """This one."""
+        return (self,)
+
+    def find(self, root: Path, listener: Listener) -> Iterator[Found]:
+        """Do it; see :class:`Work`."""
+        begin = time.perf_counter()
+        result = self.recipe.run(self.seed, root / self.name, functools.partial(listener, self.name))
+        yield self, time.perf_counter() - begin, result
+
+    @property
     def key(self) -> str:
         """The same for the same settings, in every process and on every machine."""
         return key_of(self.settings())
@@ -130,15 +144,42 @@ class Job:
         return Outcome(self, folder, found["seconds"], found["result"], earlier=True, origin=found["provenance"])
 
 
+Found = tuple[Job, float, dict[str, Any] | Exception]
+"""A job that ended, the seconds that it took, and what it found, or why it found nothing."""
+
+
+class Work(Protocol):
+    """What a process does in one go: a job, or several of them."""
+
+    @property
+    def name(self) -> str:
+        """Of the first job."""
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """One at least."""
+
+    def find(self, root: Path, listener: Listener) -> Iterator[Found]:
+        """Do it in this process, on one thread of the CPU.
+
+        Args:
+            root: The folder of the folders of jobs.
+            listener: Told the name of a job and in a few words what is being done.
+
+        Yields:
+            How each job ended, once it has. What is raised ends all that have not ended.
+        """
+
+
 class Engine(Protocol):
     """Does jobs somewhere."""
 
-    def __call__(self, jobs: Sequence[Job], root: Path, listener: Listener) -> Generator[Outcome, None, None]:
+    def __call__(self, work: Sequence[Work], root: Path, listener: Listener) -> Generator[Outcome, None, None]:
         """Do jobs.
 
         Args:
-            jobs: With names of their own, the longest first; what goes to another process is pickled, so that recipes
-                must be of a module.
+            work: Jobs with names of their own, the longest first; what goes to another process is pickled, so that
+                recipes must be of a module.
             root: The folder of their folders, which are there.
             listener: Told what jobs are doing, as far as is known.
 
@@ -153,20 +194,53 @@ def key_of(settings: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def perform(job: Job, root: Path, listener: Callable[[str], None]) -> Outcome:
-    """Do a job in this process, and leave what it found with where that comes from."""
+def perform(work: Work, root: Path, listener: Listener) -> Iterator[Outcome]:
+    """Do jobs in this process, and leave what they found with where that comes from.
+
+    Yields:
+        How each job ended, once it has.
+
+    Raises:
+        Exception: Whatever ended all jobs that have not ended.
+    """
     from drawgrad.studies.records import provenance
 
-    folder = root / job.name
-    begin = time.perf_counter()
     with _one_thread():
-        result = job.recipe.run(job.seed, folder, listener)
-        seconds = round(time.perf_counter() - begin, 2)
-        origin = vars(provenance())
-    # As JSON has it, with lists for tuples, so that it is the same whenever it is read.
-    outcome = Outcome(job, folder, seconds, json.loads(json.dumps(result, allow_nan=False)), origin=origin)
-    keep(outcome)
-    return outcome
+        for job, seconds, found in work.find(root, listener):
+            folder, seconds = root / job.name, round(seconds, 2)
+            if isinstance(found, Exception):
+                _log(folder, found)
+                yield Outcome(job, folder, seconds, failure=cause_of(found))
+                continue
+            # As JSON has it, with lists for tuples, so that it is the same whenever it is read.
+            result = json.loads(json.dumps(found, allow_nan=False))
+            outcome = Outcome(job, folder, seconds, result, origin=vars(provenance()))
+            keep(outcome)
+            yield outcome
+
+
+def attempt(work: Work, root: Path, listener: Listener) -> Iterator[Outcome]:
+    """:func:`perform`, and what it raises as the failure of the jobs that have not ended."""
+    begin, waiting = time.perf_counter(), {job.name: job for job in work.jobs}
+    try:
+        for outcome in perform(work, root, listener):
+            del waiting[outcome.job.name]
+            yield outcome
+    except Exception as error:
+        for job in waiting.values():
+            _log(root / job.name, error)
+            yield Outcome(job, root / job.name, time.perf_counter() - begin, failure=cause_of(error))
+
+
+def cause_of(error: Exception) -> str:
+    """An error in one line."""
+    return traceback.format_exception_only(error)[-1].strip()
+
+
+def _log(folder: Path, error: Exception) -> None:
+    """Leave the way to an error in the folder of a job."""
+    with contextlib.suppress(OSError):  # Which may be the error itself.
+        write_atomically(folder / "log.txt", "".join(traceback.format_exception(error)))
 
 
 def keep(outcome: Outcome) -> None:
@@ -179,7 +253,7 @@ def keep(outcome: Outcome) -> None:
     write_atomically(outcome.folder / "result.json", json.dumps(left, allow_nan=False) + "\n")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
     """Jobs run side by side, and threads that wait for each other cost small tensors more than they do."""
     import torch

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import functools
+import json
 import os
 import pickle
 import queue
@@ -13,13 +12,11 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from drawgrad.studies.engine.jobs import Job, Listener, Outcome, perform
-from drawgrad.studies.files import write_atomically
+from drawgrad.studies.engine.jobs import Listener, Outcome, Work, attempt
 
 __all__ = ["Local"]
 
@@ -41,56 +38,53 @@ class Local:
 
     workers: int = 1
 
-    def __call__(self, jobs: Sequence[Job], root: Path, listener: Listener) -> Generator[Outcome, None, None]:
+    def __call__(self, work: Sequence[Work], root: Path, listener: Listener) -> Generator[Outcome, None, None]:
         """Do jobs; see :class:`~drawgrad.studies.engine.Engine`."""
         return (
-            _in_turn(jobs, root, listener) if self.workers == 1 else _side_by_side(jobs, root, self.workers, listener)
+            _in_turn(work, root, listener) if self.workers == 1 else _side_by_side(work, root, self.workers, listener)
         )
 
 
-def _in_turn(jobs: Sequence[Job], root: Path, listener: Listener) -> Generator[Outcome, None, None]:
-    for job in jobs:
-        begin = time.perf_counter()
-        try:
-            outcome = perform(job, root, functools.partial(listener, job.name))
-        except Exception as error:
-            with contextlib.suppress(OSError):  # Which may be the failure itself.
-                write_atomically(root / job.name / "log.txt", traceback.format_exc())
-            cause = traceback.format_exception_only(error)[-1].strip()
-            outcome = Outcome(job, root / job.name, time.perf_counter() - begin, failure=cause)
-        yield outcome
+def _in_turn(work: Sequence[Work], root: Path, listener: Listener) -> Generator[Outcome, None, None]:
+    for each in work:
+        yield from attempt(each, root, listener)
 
 
-def _side_by_side(jobs: Sequence[Job], root: Path, workers: int, listener: Listener) -> Generator[Outcome, None, None]:
-    waiting, running = list(jobs), set[_Worker]()
+def _side_by_side(work: Sequence[Work], root: Path, workers: int, listener: Listener) -> Generator[Outcome, None, None]:
+    waiting, running = list(work), set[_Worker]()
     # Lines of the workers; None when one has ended.
     said: queue.SimpleQueue[tuple[_Worker, str | None]] = queue.SimpleQueue()
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 running.add(_Worker(waiting.pop(0), root, said))
-            worker, message = said.get()
-            if message is not None:
-                listener(worker.job.name, message)
+            worker, line = said.get()
+            if line is not None:
+                name, message, failure = json.loads(line)
+                if failure is None:
+                    listener(name, message)
+                else:
+                    worker.failures[name] = failure
             else:
                 running.remove(worker)
-                yield worker.outcome()
+                yield from worker.outcomes()
     finally:
         for worker in running:
             worker.kill()
 
 
 class _Worker:
-    """A process that does one job.
+    """A process that does work.
 
     It is in a session of its own, because a terminal sends Ctrl-C to all processes of a session's foreground, and
     ends when its standard input does: when this process is no more, however it ended.
     """
 
-    def __init__(self, job: Job, root: Path, said: queue.SimpleQueue[tuple[_Worker, str | None]]) -> None:
-        self.job, self.root = job, root
+    def __init__(self, work: Work, root: Path, said: queue.SimpleQueue[tuple[_Worker, str | None]]) -> None:
+        self.work, self.root = work, root
+        self.failures: dict[str, str] = {}
         self.begin = time.perf_counter()
-        self.log = root / job.name / "log.txt"
+        self.log = root / work.name / "log.txt"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
@@ -100,7 +94,7 @@ class _Worker:
         self.listener.start()
         assert self.process.stdin is not None
         try:
-            self.process.stdin.write(pickle.dumps(sys.path) + pickle.dumps(pickle.dumps((job, root))))
+            self.process.stdin.write(pickle.dumps(sys.path) + pickle.dumps(pickle.dumps((work, root))))
             self.process.stdin.flush()
         except BrokenPipeError:
             pass  # It has ended already, which is noticed where its output ends.
@@ -112,23 +106,29 @@ class _Worker:
                 said.put((self, line.decode().rstrip("\n")))
         said.put((self, None))
 
-    def outcome(self) -> Outcome:
-        """How the job ended."""
+    def outcomes(self) -> Iterator[Outcome]:
+        """How the jobs ended."""
         code = self.process.wait()
         self._close()
-        found = self.job.earlier(self.root)
         seconds = time.perf_counter() - self.begin
-        if code == 0 and found is not None:
-            if self.log.stat().st_size == 0:
-                self.log.unlink()
-            return dataclasses.replace(found, earlier=False)
+        cause = self._cause(code)
+        for job in self.work.jobs:
+            found = job.earlier(self.root)
+            if found is not None:
+                yield dataclasses.replace(found, earlier=False)
+            else:
+                failure = self.failures.get(job.name, cause)
+                yield Outcome(job, self.root / job.name, seconds, failure=failure)
+        if code == 0 and self.log.stat().st_size == 0:
+            self.log.unlink()
+
+    def _cause(self, code: int) -> str:
+        """Why a process did not do all that it was given."""
         if code < 0:
             cause = f"its process was ended by {signal.Signals(-code).name}"
-            cause += ", which systems do that are short of memory" if code == -signal.SIGKILL else ""
-        else:
-            lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
-            cause = next((line for line in reversed(lines) if line.strip()), f"its process ended with code {code}")
-        return Outcome(self.job, self.root / self.job.name, seconds, failure=cause.strip())
+            return cause + (", which systems do that are short of memory" if code == -signal.SIGKILL else "")
+        lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), f"its process ended with code {code}").strip()
 
     def kill(self) -> None:
         """End the process at once."""

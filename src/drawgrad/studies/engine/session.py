@@ -9,6 +9,7 @@ from pathlib import Path
 from drawgrad.studies.engine.jobs import Engine, Job, Listener, Outcome
 from drawgrad.studies.engine.ledger import Ledger
 from drawgrad.studies.engine.local import Local
+from drawgrad.studies.engine.stacks import stacked
 
 __all__ = ["finished", "run"]
 
@@ -45,6 +46,7 @@ def run(
     listener: Listener = lambda name, message: None,
     ledger: Ledger | None = None,
     before: Callable[[Sequence[Job]], None] = lambda jobs: None,
+    stack: int = 1,
 ) -> Iterator[Outcome]:
     """Do jobs, those that an earlier session finished excepted.
 
@@ -59,6 +61,8 @@ def run(
         listener: Told the name of a job and in a few words what it is doing.
         ledger: Of jobs that were finished anywhere: what it holds is not done again, and what is finished is added.
         before: Called with the jobs that are to be done, if there are any, before the first one begins.
+        stack: How many jobs that differ in the seed alone are done as one program, at most; more than one asks for
+            recipes that are a :class:`~drawgrad.studies.engine.StackableRecipe`.
 
     Yields:
         How they ended, in the order in which they did, after those that were finished already.
@@ -78,7 +82,7 @@ def run(
     if not begun:
         return
     before(begun)
-    doing = engine(begun, root, listener)
+    doing = engine(begun if stack == 1 else stacked(begun, stack), root, listener)
     with contextlib.closing(doing):
         for outcome in doing:
             if ledger is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import sys
@@ -11,7 +12,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Do the job that standard input holds, which stays open as long as the result is wanted."""
+    """Do the work that standard input holds, which stays open as long as the results are wanted."""
     try:
         content = pickle.load(sys.stdin.buffer)
     except EOFError:
@@ -23,8 +24,10 @@ def main() -> None:
 
     from drawgrad.studies.engine.jobs import perform
 
-    job, root = pickle.loads(content)
-    perform(job, root, lambda message: print(" ".join(message.split()), file=report))
+    work, root = pickle.loads(content)
+    for outcome in perform(work, root, lambda *said: print(json.dumps([*said, None]), file=report)):
+        if outcome.failure is not None:
+            print(json.dumps([outcome.job.name, "", outcome.failure]), file=report)
 
 
 def _watch() -> None:

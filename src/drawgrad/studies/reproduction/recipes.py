@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shutil
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from torch import nn
 
 from drawgrad._typing import Float, Tensor
 from drawgrad.studies.data import Images, load
 from drawgrad.studies.data.images import fixed_binarization
 from drawgrad.studies.data.labels import load_labels
 from drawgrad.studies.runs.folder import RunFolder
-from drawgrad.studies.runs.loop import NotFinite, Progress
+from drawgrad.studies.runs.loop import NotFinite, Progress, Run, fit
+from drawgrad.studies.runs.stack import fit_together
 from drawgrad.studies.tasks.autoencoder import config as autoencoder
 from drawgrad.studies.tasks.autoencoder.evaluation import Bound, multi_sample_bound
 from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
 from drawgrad.studies.tasks.autoencoder.objective import VALID_SEED
-from drawgrad.studies.tasks.autoencoder.training import TEST_SEED, train_vae
+from drawgrad.studies.tasks.autoencoder.training import TEST_SEED, vae_run
 from drawgrad.studies.tasks.semisupervised import config as semisupervised
-from drawgrad.studies.tasks.semisupervised.training import measure, train_classifier
+from drawgrad.studies.tasks.semisupervised.training import classifier_run, measure
 from drawgrad.studies.tasks.structured import config as structured
-from drawgrad.studies.tasks.structured.training import log_likelihood, train_network
+from drawgrad.studies.tasks.structured.training import log_likelihood, network_run
 
 __all__ = ["CellRecipe", "Listener", "TrainAutoencoder", "TrainClassifier", "TrainStructured", "Training"]
 
@@ -83,6 +84,10 @@ class CellRecipe(ABC):
     def evaluations(self) -> int:
         """How many samples of an image the last layer of the model sees in a step."""
 
+    def single(self) -> str | None:
+        """Why its seeds are done one at a time; see :class:`~drawgrad.studies.engine.StackableRecipe`."""
+        return "is no training of one network"
+
     @abstractmethod
     def run(self, seed: int, folder: Path, listener: Listener) -> dict[str, Any]:
         """Do it; see :class:`~drawgrad.studies.engine.Recipe`.
@@ -97,8 +102,8 @@ class Training(CellRecipe):
     """A recipe that trains a model on images and measures it on others."""
 
     @abstractmethod
-    def train(self, config: Any, images: Images, folder: RunFolder, listener: Callable[[Progress], None]) -> Any:
-        """The trained model; the folder may hold a part of this training."""
+    def prepared(self, config: Any, images: Images, folder: RunFolder, listener: Callable[[Progress], None]) -> Run:
+        """The training of a model; the folder may hold a part of it."""
 
     @abstractmethod
     def measured(
@@ -107,28 +112,75 @@ class Training(CellRecipe):
     ) -> dict[str, float]:  # fmt: skip
         """What the model is worth on binary images: `value`, its standard `error` over the images, and more."""
 
+    def single(self) -> str | None:
+        estimator = make_estimator(self.config(0))
+        if not estimator.transforms:
+            return f"has a gradient, {type(estimator).__name__}, whose control variate learns in backward() alone"
+        return None
+
+    def model(self, run: Run) -> Any:
+        """What is measured of a run."""
+        return run.task.model
+
     def run(self, seed: int, folder: Path, listener: Listener) -> dict[str, Any]:
         """Train and measure.
 
         Returns:
-            What was measured; `steps`, and the `seconds` of training and measuring. A training that diverges has
-            `diverged`, the reason, in place of all these.
+            What was measured; `steps`, how many seeds trained `together`, and the `seconds` of training and measuring.
+            A training that diverges has `diverged`, the reason, in place of all these.
         """
-        config = self.config(seed)
+        config, percent = self.config(seed), _Percent(listener)
         images = load(config.data.data, self.data_dir)
-        run = RunFolder(folder / "run")
-        percent = _Percent(listener)
         begin = time.perf_counter()
-        with run.held():
-            if not run.config.exists():
-                run.begin(config)
+        with self._begun(config, images, folder, percent) as run:
             try:
-                model = self.train(
-                    config, images, run, lambda progress: percent("training", progress.step, progress.steps)
-                )
+                fit(run)
             except NotFinite as error:
-                return {"diverged": str(error)}
-        trained = time.perf_counter()
+                return _diverged(error)
+        return self._worth(run, config, images, folder, percent, 1, time.perf_counter() - begin)
+
+    def run_together(
+        self, seeds: Sequence[int], folders: Sequence[Path], listeners: Sequence[Listener]
+    ) -> Iterator[tuple[int, float, dict[str, Any] | Exception]]:
+        """Train several seeds as one program, and measure one after the other; each has the folder of its own run."""
+        configs, percents = [self.config(seed) for seed in seeds], [_Percent(listener) for listener in listeners]
+        images = load(configs[0].data.data, self.data_dir)
+        begin = time.perf_counter()
+        with contextlib.ExitStack() as held:
+            runs = [
+                held.enter_context(self._begun(config, images, folder, percent))
+                for config, folder, percent in zip(configs, folders, percents, strict=True)
+            ]
+            failures = fit_together(runs)
+        share = (time.perf_counter() - begin) / len(runs)
+        for place, (run, failure) in enumerate(zip(runs, failures, strict=True)):
+            begin = time.perf_counter()
+            found: dict[str, Any] | Exception
+            if isinstance(failure, NotFinite):
+                found = _diverged(failure)
+            elif failure is not None:
+                found = failure
+            else:
+                found = self._worth(run, configs[place], images, folders[place], percents[place], len(runs), share)
+            yield place, share + time.perf_counter() - begin, found
+
+    @contextlib.contextmanager
+    def _begun(self, config: Any, images: Images, folder: Path, percent: _Percent) -> Iterator[Run]:
+        """The training in the folder of a job, which nobody else has meanwhile."""
+        place = RunFolder(folder / "run")
+        with place.held():
+            if not place.config.exists():
+                place.begin(config)
+            yield self.prepared(
+                config, images, place, lambda progress: percent("training", progress.step, progress.steps)
+            )
+
+    def _worth(
+        self, run: Run, config: Any, images: Images, folder: Path, percent: _Percent, together: int, training: float
+    ) -> dict[str, Any]:
+        """What a training that came to its end is worth."""
+        begin = time.perf_counter()
+        model = self.model(run)
         grey, draw = (images.test, TEST_SEED) if self.part == "test" else (images.valid, VALID_SEED)
         device = next(model.parameters()).device
         x = fixed_binarization(grey, images.levels, draw).to(device)
@@ -138,11 +190,16 @@ class Training(CellRecipe):
         if strange is not None:
             return {"diverged": f"the {strange} that was measured is {found[strange]}"}
         # What it takes to go on is needed no more, and is large.
-        shutil.rmtree(run.checkpoints, ignore_errors=True)
+        shutil.rmtree(RunFolder(folder / "run").checkpoints, ignore_errors=True)
         return found | {
-            "steps": config.optimization.epochs * math.ceil(len(images.train) / config.data.batch_size),
-            "seconds": {"training": trained - begin, "measuring": time.perf_counter() - trained},
+            "steps": run.progress.steps,
+            "together": together,
+            "seconds": {"training": training, "measuring": time.perf_counter() - begin},
         }
+
+
+def _diverged(error: NotFinite) -> dict[str, Any]:
+    return {"diverged": str(error)}
 
 
 def _figures(bound: Bound) -> dict[str, float]:
@@ -178,11 +235,11 @@ class TrainAutoencoder(Training):
         config = self.config(0)
         return make_estimator(config).evaluations(_states(config.model), config.model.variables)
 
-    def train(
+    def prepared(
         self, config: autoencoder.AutoencoderConfig, images: Images, folder: RunFolder,
         listener: Callable[[Progress], None],
-    ) -> nn.Module:  # fmt: skip
-        return train_vae(config, images, folder, listener=listener).model
+    ) -> Run:  # fmt: skip
+        return vae_run(config, images, folder, listener=listener)
 
     def measured(
         self, model: Any, x: Float[Tensor, "images pixels"], config: autoencoder.AutoencoderConfig,
@@ -197,6 +254,11 @@ class TrainStructured(Training):
     def config(self, seed: int) -> structured.StructuredConfig:
         return structured.configure(**self.settings, seed=seed)
 
+    def single(self) -> str | None:
+        if make_estimator(self.config(0)).multi_sample_bound:
+            return "draws all layers of its bound at once, with torch's own samplers"
+        return super().single()
+
     def evaluations(self) -> int:
         config = self.config(0)
         estimator = make_estimator(config)
@@ -204,11 +266,11 @@ class TrainStructured(Training):
         # All layers are drawn at once for a multi-sample bound; otherwise each sample of a layer has its own above it.
         return once if estimator.multi_sample_bound else once**config.model.layers
 
-    def train(
+    def prepared(
         self, config: structured.StructuredConfig, images: Images, folder: RunFolder,
         listener: Callable[[Progress], None],
-    ) -> nn.Module:  # fmt: skip
-        return train_network(config, images, folder, listener=listener)
+    ) -> Run:  # fmt: skip
+        return network_run(config, images, folder, listener=listener)
 
     def measured(
         self, model: Any, x: Float[Tensor, "images pixels"], config: structured.StructuredConfig,
@@ -223,6 +285,9 @@ class TrainClassifier(Training):
     def config(self, seed: int) -> semisupervised.SemiSupervisedConfig:
         return semisupervised.configure(**self.settings, seed=seed)
 
+    def single(self) -> str | None:
+        return "draws images with labels in the middle of a step"
+
     def check_data(self) -> None:
         super().check_data()
         load_labels(self.config(0).data.data, self.data_dir)
@@ -231,11 +296,16 @@ class TrainClassifier(Training):
         config = self.config(0)
         return make_estimator(config).evaluations(_states(config.model), config.model.variables)
 
-    def train(
+    def prepared(
         self, config: semisupervised.SemiSupervisedConfig, images: Images, folder: RunFolder,
         listener: Callable[[Progress], None],
-    ) -> nn.Module:  # fmt: skip
-        return train_classifier(config, images, load_labels(config.data.data, self.data_dir), folder, listener=listener)
+    ) -> Run:  # fmt: skip
+        return classifier_run(config, images, load_labels(config.data.data, self.data_dir), folder, listener=listener)
+
+    def model(self, run: Run) -> Any:
+        """The average of the weights."""
+        averaged: Any = run.task.model
+        return averaged.average
 
     def measured(
         self, model: Any, x: Float[Tensor, "images pixels"], config: semisupervised.SemiSupervisedConfig,

@@ -6,7 +6,8 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 import torch
 from torch import nn
@@ -16,7 +17,7 @@ from drawgrad.schedules import Schedule, cosine
 from drawgrad.studies.runs.checkpoints import Checkpoints
 from drawgrad.studies.runs.journal import Journal
 
-__all__ = ["Interrupted", "NotFinite", "Plan", "Progress", "Task", "descend", "falling", "fit"]
+__all__ = ["Interrupted", "NotFinite", "Plan", "Progress", "Run", "Task", "descend", "falling", "fit"]
 
 
 class Task(Protocol):
@@ -141,19 +142,11 @@ def falling(loss: Callable[[int], Tensor], optimizer: torch.optim.Optimizer, ste
     return at
 
 
-def fit(
-    task: Task,
-    optimizer: torch.optim.Optimizer,
-    plan: Plan,
-    generator: torch.Generator,
-    checkpoints: Checkpoints,
-    open_journal: Callable[[int], Journal],
-    *,
-    lr: Schedule | None = None,
-    listener: Callable[[Progress], None] = lambda progress: None,
-    stop: Callable[[], bool] = lambda: False,
-) -> Progress:
-    """Train, from the newest checkpoint if there is one.
+class Run:
+    """A training on its way: where it stands, and what is noted and saved as it goes on.
+
+    Who takes its steps enters it, which brings it to the newest checkpoint if there is one; then for each step asks it
+    to :meth:`begin`, moves the weights, tells it what it :meth:`saw`, and lets it :meth:`end` the step.
 
     All randomness comes from `generator`, whose state is part of a checkpoint, and from `plan.seed`: on one machine
     a run that was interrupted anywhere ends with the same weights, bit for bit, as one that was not (on the CPU; GPU
@@ -170,80 +163,152 @@ def fit(
         listener: Told of every step.
         stop: Asked after every step whether to stop there.
 
-    Returns:
-        The final progress.
-
-    Raises:
-        Interrupted: If `stop` said so.
-        NotFinite: If the loss is infinite or NaN.
+    Attributes:
+        progress: Where it stands.
     """
-    per_epoch = plan.steps_per_epoch(task.examples)
-    progress = Progress(step=0, steps=plan.steps(task.examples))
-    means = _Means()
 
-    def take(saved: dict[str, Any]) -> None:
-        task.model.load_state_dict(saved["model"])
-        _restore(optimizer, saved["optimizer"])
-        generator.set_state(saved["generator"])
-        means.restore(saved["sums"], saved["count"])
+    def __init__(
+        self,
+        task: Task,
+        optimizer: torch.optim.Optimizer,
+        plan: Plan,
+        generator: torch.Generator,
+        checkpoints: Checkpoints,
+        open_journal: Callable[[int], Journal],
+        *,
+        lr: Schedule | None = None,
+        listener: Callable[[Progress], None] = lambda progress: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.task = task
+        self.optimizer = optimizer
+        self.plan = plan
+        self.generator = generator
+        self.progress = Progress(step=0, steps=plan.steps(task.examples))
+        self._checkpoints = checkpoints
+        self._open_journal = open_journal
+        self._lr = lr
+        self._listener = listener
+        self._stop = stop
+        self._means = _Means()
+
+    def __enter__(self) -> Self:
+        self._checkpoints.restore(self._take)
+        device = next(self.task.model.parameters()).device
+        self._batches = _batches(self.task.examples, self.plan, self.progress.step, device)
+        self._journal = self._open_journal(self.progress.step)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._journal.close()
+
+    def tell(self) -> None:
+        """Tell the listener where it stands."""
+        self._listener(self.progress)
+
+    def begin(self) -> Int[Tensor, "batch"]:
+        """The examples of the next step, at whose learning rate the optimizer is then."""
+        if self._lr is not None:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._lr(self.progress.step)
+        return next(self._batches)
+
+    def saw(self, measured: dict[str, Float[Tensor, ""]], count: int) -> None:
+        """Take in what is to be reported of so many examples."""
+        self._means.add(measured, count)
+
+    def end(self, seconds: float) -> None:
+        """Count the step, which took so long, and report, validate and save, if it is the time for it.
+
+        Raises:
+            Interrupted: If the run is to stop; the step is saved.
+            NotFinite: If the loss is infinite or NaN.
+        """
+        progress, plan = self.progress, self.plan
+        progress.step += 1
+        progress.seconds += seconds
+        step = progress.step
+        log = step % plan.log_every == 0 or step == progress.steps
+        validate = step % plan.steps_per_epoch(self.task.examples) == 0
+        stopping = self._stop() and step < progress.steps
+        checkpoint = step % plan.checkpoint_every == 0 or step == progress.steps or stopping
+        if log or validate or checkpoint:
+            # First of all, so that neither a validation nor a checkpoint meets weights that are lost.
+            averages = self._means.read(step)
+        if log:
+            self._report("train", averages | self.task.settings(step - 1))
+            self._means.clear()
+        if validate:
+            self._report("valid", self.task.validate())
+        if checkpoint:
+            self._save()
+        self.tell()
+        if stopping:
+            raise Interrupted(step)
+
+    def _take(self, saved: dict[str, Any]) -> None:
+        self.task.model.load_state_dict(saved["model"])
+        _restore(self.optimizer, saved["optimizer"])
+        self.generator.set_state(saved["generator"])
+        self._means.restore(saved["sums"], saved["count"])
+        progress = self.progress
         if saved["step"] not in range(progress.steps + 1):
             raise ValueError(f"its step is {saved['step']} of {progress.steps}")
         progress.step, progress.seconds = saved["step"], float(saved["seconds"])
         progress.latest = dict(saved["latest"])
 
-    def save() -> None:
-        journal.flush()
+    def _save(self) -> None:
+        self._journal.flush()
+        progress = self.progress
+        # Copies, because of a view all that it is a part of would be saved.
         state = {
             "step": progress.step,
             "seconds": progress.seconds,
             "latest": progress.latest,
-            "sums": means.sums,
-            "count": means.count,
-            "model": task.model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "generator": generator.get_state(),
+            "sums": self._means.sums,
+            "count": self._means.count,
+            "model": {name: tensor.clone() for name, tensor in self.task.model.state_dict().items()},
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
         }
-        checkpoints.save(progress.step, state)
+        self._checkpoints.save(progress.step, state)
+
+    def _report(self, kind: str, values: dict[str, float]) -> None:
+        progress = self.progress
+        self._journal.write(kind, progress.step, **values, seconds=round(progress.seconds, 3))
+        progress.latest |= {f"{kind}/{name}": value for name, value in values.items()}
+
+
+def fit(run: Run) -> Progress:
+    """Train, from the newest checkpoint if there is one.
+
+    Args:
+        run: What to train, and how.
+
+    Returns:
+        The final progress.
+
+    Raises:
+        Interrupted: If the run was asked to stop.
+        NotFinite: If the loss is infinite or NaN.
+    """
 
     def loss(step: int) -> Tensor:
-        if lr is not None:
-            for group in optimizer.param_groups:
-                group["lr"] = lr(step)
-        rows = next(batches)
-        value, measured = task.loss(rows, step, generator)
-        means.add(measured, len(rows))
+        rows = run.begin()
+        value, measured = run.task.loss(rows, step, run.generator)
+        run.saw(measured, len(rows))
         return value
 
-    checkpoints.restore(take)
-    batches = _batches(task.examples, plan, progress.step, next(task.model.parameters()).device)
-    journal = open_journal(progress.step)
-    try:
-        before = time.perf_counter() - progress.seconds
-        listener(progress)
-        for step in descend(loss, optimizer, range(progress.step, progress.steps)):
-            progress.step = step
-            progress.seconds = time.perf_counter() - before
-
-            log = step % plan.log_every == 0 or step == progress.steps
-            validate = step % per_epoch == 0
-            stopping = stop() and step < progress.steps
-            checkpoint = step % plan.checkpoint_every == 0 or step == progress.steps or stopping
-            if log or validate or checkpoint:
-                # First of all, so that neither a validation nor a checkpoint meets weights that are lost.
-                averages = means.read(step)
-            if log:
-                _report(journal, progress, "train", averages | task.settings(step - 1))
-                means.clear()
-            if validate:
-                _report(journal, progress, "valid", task.validate())
-            if checkpoint:
-                save()
-            listener(progress)
-            if stopping:
-                raise Interrupted(step)
-    finally:
-        journal.close()
-    return progress
+    with run:
+        run.tell()
+        since = time.perf_counter()
+        for _ in descend(loss, run.optimizer, range(run.progress.step, run.progress.steps)):
+            now = time.perf_counter()
+            run.end(now - since)
+            since = now
+    return run.progress
 
 
 def _restore(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
@@ -298,8 +363,3 @@ class _Means:
             if not math.isfinite(value):
                 raise NotFinite(f"{name} is {value} by step {step}; lower the learning rate or raise the temperature")
         return means
-
-
-def _report(journal: Journal, progress: Progress, kind: str, values: dict[str, float]) -> None:
-    journal.write(kind, progress.step, **values, seconds=round(progress.seconds, 3))
-    progress.latest |= {f"{kind}/{name}": value for name, value in values.items()}

@@ -13,7 +13,7 @@ from drawgrad._typing import Float, Int, Tensor
 from drawgrad.studies.data.text import Text
 from drawgrad.studies.runs.checkpoints import Checkpoints
 from drawgrad.studies.runs.journal import Journal
-from drawgrad.studies.runs.loop import Plan, Progress, fit
+from drawgrad.studies.runs.loop import Plan, Progress, Run, fit
 
 __all__ = ["CharacterModel", "train_characters"]
 
@@ -107,12 +107,14 @@ def train_characters(
         torch.manual_seed(seed)
         model = CharacterModel(len(text.alphabet), hidden)
     progress = fit(
-        _Task(model, text, steps, seed),
-        torch.optim.Adam(model.parameters(), lr=4e-3),
-        Plan(epochs=1, batch_size=BATCH, seed=seed, checkpoint_every=CHECKPOINT_EVERY),
-        torch.Generator().manual_seed(seed),
-        Checkpoints(folder / "checkpoints", settings),
-        lambda step: Journal(folder / "metrics.jsonl", folder / "tensorboard", step),
-        listener=listener,
+        Run(
+            _Task(model, text, steps, seed),
+            torch.optim.Adam(model.parameters(), lr=4e-3),
+            Plan(epochs=1, batch_size=BATCH, seed=seed, checkpoint_every=CHECKPOINT_EVERY),
+            torch.Generator().manual_seed(seed),
+            Checkpoints(folder / "checkpoints", settings),
+            lambda step: Journal(folder / "metrics.jsonl", folder / "tensorboard", step),
+            listener=listener,
+        )
     )
     return model.eval(), progress

@@ -9,14 +9,15 @@ from drawgrad.estimators import Exact
 from drawgrad.studies.data import load
 from drawgrad.studies.data.labels import load_labels
 from drawgrad.studies.runs.folder import RunFolder
+from drawgrad.studies.runs.loop import fit
 from drawgrad.studies.runs.settings import SettingError
 from drawgrad.studies.tasks.semisupervised.config import configure
 from drawgrad.studies.tasks.semisupervised.training import (
     SemiSupervisedTask,
     build_classifier,
     chosen,
+    classifier_run,
     measure,
-    train_classifier,
 )
 
 IMAGES, LABELS = load("digits"), load_labels("digits")
@@ -33,7 +34,9 @@ def trained(config, path, **more):
     with folder.held():
         if not folder.config.exists():
             folder.begin(config)
-        return train_classifier(config, IMAGES, LABELS, folder, **more)
+        run = classifier_run(config, IMAGES, LABELS, folder, **more)
+        fit(run)
+    return run.task.model.average
 
 
 def measured(model):

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from drawgrad.estimators import Exact, GumbelSoftmax, LeaveOneOut, Vimco
+from drawgrad.studies.runs.seeds import seeds_of
 from drawgrad.studies.tasks.autoencoder.code import BernoulliCode, CategoricalCode
 from drawgrad.studies.tasks.structured.model import StochasticNetwork
 from tests.statistics import assert_mean
@@ -63,7 +64,7 @@ def test_nested_expectations_are_the_sum_over_all_states(code, pairs, generator)
     model = network(code, Exact())
     prior, likelihood = by_state(model, x, y)
     expected = -(prior.exp() * likelihood[:, None]).sum((1, 2))
-    found = model.expected_cost(x, y, generator)
+    found = model.expected_cost(x, y, seeds_of(generator))
     assert torch.allclose(found, expected)
     grads = torch.autograd.grad(found.sum(), list(model.parameters()))
     exact = torch.autograd.grad(expected.sum(), list(model.parameters()))
@@ -88,14 +89,14 @@ def test_each_layer_has_unbiased_gradients(pairs, generator):
     x, y = (each[:1] for each in pairs)
     exact = network(CODES[1], Exact())
     weights = list(exact.layers[0].parameters()) + list(exact.layers[1].parameters())
-    expected = torch.autograd.grad(exact.expected_cost(x, y, generator).sum(), weights)
+    expected = torch.autograd.grad(exact.expected_cost(x, y, seeds_of(generator)).sum(), weights)
     model = network(CODES[1], LeaveOneOut(samples=2))
     count = 20_000
     # One forward pass of many copies: the gradient of a bias is the sum over them, that of each is wanted.
     copies = [layer.bias.detach().repeat(count, 1).requires_grad_() for layer in model.layers]
     for layer, bias in zip(model.layers, copies, strict=True):
         layer.forward = lambda features, layer=layer, bias=bias: F.linear(features, layer.weight) + bias
-    loss = model.expected_cost(x.expand(count, -1), y.expand(count, -1), generator)
+    loss = model.expected_cost(x.expand(count, -1), y.expand(count, -1), seeds_of(generator))
     grads = torch.autograd.grad(loss.sum(), copies)
     for grad, exact_grad in zip(grads, expected[1::2], strict=True):
         assert_mean(grad, exact_grad, resolution=0.1)
@@ -108,7 +109,7 @@ def test_a_multi_sample_bound_is_of_all_layers_together(pairs, generator):
     p, costs = prior.exp().flatten(1)[0], -likelihood[:, None].expand_as(prior).flatten(1)[0]
     bounds = -torch.logaddexp(-costs[:, None], -costs).sub(torch.tensor(2.0).log())
     exact = (p[:, None] * p * bounds).sum()
-    found = model.expected_cost(x.expand(100_000, -1), y.expand(100_000, -1), generator)
+    found = model.expected_cost(x.expand(100_000, -1), y.expand(100_000, -1), seeds_of(generator))
     assert_mean(found, exact, resolution=0.05)
     weights = [model.layers[0].bias, model.layers[1].bias, model.output.bias]
     expected = torch.autograd.grad(exact, weights)
@@ -121,7 +122,7 @@ def test_a_multi_sample_bound_is_of_all_layers_together(pairs, generator):
 def test_a_relaxed_sample_reaches_every_layer(pairs, generator):
     x, y = pairs
     model = network(CODES[0], GumbelSoftmax(tau=0.5), layers=3)
-    model.expected_cost(x, y, generator).sum().backward()
+    model.expected_cost(x, y, seeds_of(generator)).sum().backward()
     assert all((layer.weight.grad != 0).any() for layer in model.layers)
 
 
@@ -135,7 +136,7 @@ def test_the_temperature_of_the_step_is_that_of_every_layer(pairs, generator):
 
     model = network(CODES[0], GumbelSoftmax(tau=5.0))
     state = generator.get_state()
-    cold = model.expected_cost(x, y, generator, at)
+    cold = model.expected_cost(x, y, seeds_of(generator), at)
     generator.set_state(state)
-    assert torch.equal(cold, network(CODES[0], GumbelSoftmax(tau=0.1)).expected_cost(x, y, generator))
+    assert torch.equal(cold, network(CODES[0], GumbelSoftmax(tau=0.1)).expected_cost(x, y, seeds_of(generator)))
     assert len(seen) >= 2

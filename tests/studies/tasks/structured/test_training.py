@@ -8,6 +8,7 @@ import torch
 from drawgrad.estimators import Rebar
 from drawgrad.studies.data import load
 from drawgrad.studies.runs.folder import RunFolder
+from drawgrad.studies.runs.loop import fit
 from drawgrad.studies.runs.settings import SettingError
 from drawgrad.studies.tasks.structured.config import configure
 from drawgrad.studies.tasks.structured.training import (
@@ -15,7 +16,7 @@ from drawgrad.studies.tasks.structured.training import (
     build_network,
     halves,
     log_likelihood,
-    train_network,
+    network_run,
 )
 
 IMAGES = load("digits")
@@ -25,6 +26,12 @@ def settings(**more):
     return configure(
         **({"data": "digits", "variables": 6, "categories": 4, "epochs": 3, "lr": 0.01, "test_samples": 10} | more)
     )
+
+
+def train(config, folder):
+    run = network_run(config, IMAGES, folder)
+    fit(run)
+    return run.task.model
 
 
 def test_halves_are_those_of_the_picture():
@@ -40,7 +47,7 @@ def test_it_learns_more_than_the_mean_of_the_pixels(estimator, tmp_path):
     folder = RunFolder(tmp_path / "run")
     with folder.held():
         folder.begin(config)
-        model = train_network(config, IMAGES, folder)
+        model = train(config, folder)
     x = (IMAGES.test > 7).float()
     generator = torch.Generator().manual_seed(0)
     untrained = log_likelihood(build_network(config, IMAGES), x, 10, generator)
@@ -48,7 +55,7 @@ def test_it_learns_more_than_the_mean_of_the_pixels(estimator, tmp_path):
     assert trained.nats > untrained.nats + 0.5
     assert trained.elbo <= trained.nats
     # A finished run is taken up as it is.
-    again = train_network(config, IMAGES, folder)
+    again = train(config, folder)
     weights = (torch.nn.utils.parameters_to_vector(each.parameters()) for each in (model, again))
     assert torch.equal(*weights)
 

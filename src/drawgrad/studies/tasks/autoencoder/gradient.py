@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.distributions import Distribution
 
-from drawgrad._typing import Float, Tensor
+from drawgrad._typing import Float, Int, Tensor
 from drawgrad.estimators import (
     ESTIMATORS,
     Baseline,
@@ -170,7 +170,7 @@ def expected_cost(
     q: Distribution,
     p: Distribution,
     kl_weight: float | None,
-    generator: torch.Generator,
+    seed: Int[Tensor, ""],
 ) -> tuple[Float[Tensor, ""], Tensor]:
     """E_q[-log p(x|z)] in nats, mean over the images, with the gradient of an estimator.
 
@@ -184,7 +184,7 @@ def expected_cost(
         q: Their posterior.
         p: The prior.
         kl_weight: Of log q - log p, where the KL is sampled; None where it is not.
-        generator: Source of the seed.
+        seed: Of the samples.
 
     Returns:
         The expectation, and the last samples that the decoder was shown, detached.
@@ -203,7 +203,7 @@ def expected_cost(
 
     baseline = estimator.baseline if isinstance(estimator, Reinforce) else None
     with baseline.given(x - model.mean) if isinstance(baseline, Nvil) else nullcontext():
-        return estimator(cost, q, generator=generator).mean(), shown[0]
+        return estimator(cost, q, seed=seed).mean(), shown[0]
 
 
 def _obstacle(estimator: Estimator, config: LatentSettings) -> str | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.diagnostics import Monitor
 from drawgrad.estimators import Estimator
+from drawgrad.functional import draw_seed
 from drawgrad.schedules import Schedule, constant, exponential, linear
 from drawgrad.studies.data.images import Images, binarize, fixed_binarization
 from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, GradientSettings, ObjectiveSettings
@@ -93,11 +96,26 @@ class VAETask(ImageTask):
         self, rows: Int[Tensor, "batch"], step: int, generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The negative bound of a batch, with a weighted and freed KL; the measures are of the plain bound."""
+        loss, measured, seen = self._bound(self.batch(rows, generator), step, draw_seed(generator=generator))
+        tau = self.tau(step) if self.has_temperature else None
+        self.monitor.observe(step + 1, loss=loss, tau=tau, **seen)
+        return loss, measured
+
+    def objective(
+        self, x: Float[Tensor, "batch pixels"], step: int, seeds: Iterator[Int[Tensor, ""]]
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """The loss of a binary batch, at which the monitor does not look: it sees one run at a time."""
+        loss, measured, _ = self._bound(x, step, next(seeds))
+        return loss, measured
+
+    def _bound(
+        self, x: Float[Tensor, "batch pixels"], step: int, seed: Int[Tensor, ""]
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]], dict[str, Any]]:
+        """The loss, the measures, and what a monitor may look at."""
         estimator, weight = self.at(self.model.estimator, step), self.kl_weight(step)
-        x = self.batch(rows, generator)
         q, p = self.model.posterior(x), self.model.prior()
         within = self.samples_kl
-        cost, z = expected_cost(estimator, self.model, x, q, p, weight if within else None, generator)
+        cost, z = expected_cost(estimator, self.model, x, q, p, weight if within else None, seed)
         kls = self.model.code.kl(q, p)
         kl = kls.mean(0)
         # Below its free nats a variable costs the same whatever it says, so that it is not pressed to say nothing.
@@ -106,9 +124,7 @@ class VAETask(ImageTask):
         with torch.no_grad():
             plain = cost - weight * kl.sum() if within else cost.detach()
             measured = {"elbo": -(plain + kl.sum()), "cost": plain, "kl": kl.sum()}
-        tau = self.tau(step) if self.has_temperature else None
-        self.monitor.observe(step + 1, q, loss=loss, z=z, tau=tau, kl=kls)
-        return loss, measured
+        return loss, measured, {"q": q, "z": z, "kl": kls}
 
     def settings(self, step: int) -> dict[str, float]:
         """The weight of the KL at a step, the temperature if there is one, and what the monitor saw if it looked."""

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,7 +19,7 @@ from drawgrad.studies.data import Images
 from drawgrad.studies.data.images import fixed_binarization
 from drawgrad.studies.files import write_atomically
 from drawgrad.studies.runs.folder import RunFolder
-from drawgrad.studies.runs.loop import Plan, Progress, fit
+from drawgrad.studies.runs.loop import Plan, Progress, Run, fit
 from drawgrad.studies.runs.settings import SettingError, read_settings, to_json
 from drawgrad.studies.tasks.autoencoder.code import code_of
 from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, OptimizationSettings
@@ -39,6 +40,7 @@ __all__ = [
     "read_results",
     "select_device",
     "train_vae",
+    "vae_run",
 ]
 
 TEST_SEED = 20161103
@@ -170,15 +172,15 @@ def _size(count: float) -> str:
     return f"{count / 2**30:,.1f} GiB"
 
 
-def train_vae(
+def vae_run(
     config: AutoencoderConfig,
     images: Images,
     folder: RunFolder,
     *,
     listener: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
-) -> TrainedVAE:
-    """Train, or continue from the newest checkpoint in the folder.
+) -> Run:
+    """A training that is to begin, or to continue from the newest checkpoint in the folder.
 
     Args:
         config: The settings, as the folder has them; `threads` is the caller's to set, because torch keeps it for the
@@ -187,6 +189,36 @@ def train_vae(
         folder: Where the run lives.
         listener: Told of every step.
         stop: Asked after every step whether to stop there.
+
+    Raises:
+        SettingError: If the device does not exist, or the model does not fit into its memory.
+    """
+    device = select_device(config.machine.device)
+    model = build_model(config, images).to(device)
+    seed = config.optimization.seed
+    plan = Plan(config.optimization.epochs, config.data.batch_size, seed, config.measurement.checkpoint_every)
+    return Run(
+        VAETask(model, images, config, plan.steps(len(images.train))),
+        make_optimizer(config.optimization, model),
+        plan,
+        torch.Generator(device).manual_seed(seed),
+        folder.saved(config),
+        folder.journal,
+        lr=lr_schedule(config.optimization, plan.steps(len(images.train))),
+        listener=listener,
+        stop=stop,
+    )
+
+
+def train_vae(
+    config: AutoencoderConfig,
+    images: Images,
+    folder: RunFolder,
+    *,
+    listener: Callable[[Progress], None] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainedVAE:
+    """Train, or continue from the newest checkpoint in the folder; arguments as in :func:`vae_run`.
 
     Returns:
         The trained model and its binary test images.
@@ -198,22 +230,10 @@ def train_vae(
         SettingError: If the device does not exist, or the model does not fit into its memory.
         OSError: If the folder cannot be written.
     """
-    device = select_device(config.machine.device)
-    model = build_model(config, images).to(device)
-    seed = config.optimization.seed
-    plan = Plan(config.optimization.epochs, config.data.batch_size, seed, config.measurement.checkpoint_every)
-    progress = fit(
-        VAETask(model, images, config, plan.steps(len(images.train))),
-        make_optimizer(config.optimization, model),
-        plan,
-        torch.Generator(device).manual_seed(seed),
-        folder.saved(config),
-        folder.journal,
-        lr=lr_schedule(config.optimization, plan.steps(len(images.train))),
-        listener=listener,
-        stop=stop,
-    )
-    test = fixed_binarization(images.test, images.levels, TEST_SEED).to(device)
+    run = vae_run(config, images, folder, listener=listener, stop=stop)
+    progress = fit(run)
+    model: Any = run.task.model
+    test = fixed_binarization(images.test, images.levels, TEST_SEED).to(model.mean.device)
     return TrainedVAE(config, model, progress, test)
 
 

@@ -17,7 +17,7 @@ from drawgrad.schedules import cosine, join, linear
 from drawgrad.studies.runs.average import Averaged
 from drawgrad.studies.runs.checkpoints import Checkpoints
 from drawgrad.studies.runs.journal import Journal, read_metrics
-from drawgrad.studies.runs.loop import Plan, Progress, fit
+from drawgrad.studies.runs.loop import Plan, Progress, Run, fit
 from drawgrad.studies.tasks.reading.network import Reader
 
 __all__ = ["Lesson", "Trained", "Training", "train"]
@@ -125,14 +125,16 @@ def train(
             listener(f"step {progress.step} of {steps}, {progress.latest.get('train/digits', 0.0):.2%} of digits right")
 
     fit(
-        task,
-        torch.optim.Adam(learner.model.parameters(), lr=training.lr),
-        plan,
-        torch.Generator().manual_seed(seed),
-        Checkpoints(folder / "checkpoints", repr((training, seed))),
-        lambda step: Journal(metrics, folder / "tensorboard", step),
-        lr=lambda step: rate(step + 1),
-        listener=told,
+        Run(
+            task,
+            torch.optim.Adam(learner.model.parameters(), lr=training.lr),
+            plan,
+            torch.Generator().manual_seed(seed),
+            Checkpoints(folder / "checkpoints", repr((training, seed))),
+            lambda step: Journal(metrics, folder / "tensorboard", step),
+            lr=lambda step: rate(step + 1),
+            listener=told,
+        )
     )
     lines = [line for line in read_metrics(metrics) if line["kind"] == "train"]
     curve = [(int(line["step"]), float(line["cpu"]), float(line["digits"])) for line in lines]

@@ -14,7 +14,7 @@ from drawgrad.studies.data.images import binarize
 from drawgrad.studies.data.labels import Labels
 from drawgrad.studies.runs.average import Averaged
 from drawgrad.studies.runs.folder import RunFolder
-from drawgrad.studies.runs.loop import Plan, Progress, fit
+from drawgrad.studies.runs.loop import Plan, Progress, Run
 from drawgrad.studies.runs.settings import SettingError
 from drawgrad.studies.tasks.autoencoder.evaluation import mean_and_error
 from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
@@ -24,7 +24,7 @@ from drawgrad.studies.tasks.reading.network import moved
 from drawgrad.studies.tasks.semisupervised.config import SemiSupervisedConfig
 from drawgrad.studies.tasks.semisupervised.model import SemiSupervisedVAE
 
-__all__ = ["Measured", "SemiSupervisedTask", "build_classifier", "chosen", "measure", "train_classifier"]
+__all__ = ["Measured", "SemiSupervisedTask", "build_classifier", "chosen", "classifier_run", "measure"]
 
 TOGETHER = 500
 """Images that are measured in one call, each with all classes."""
@@ -172,15 +172,15 @@ def _right(model: SemiSupervisedVAE, x: Tensor, labels: Tensor) -> Tensor:
     return torch.cat([model.log_probs(block).argmax(-1) for block in x.split(TOGETHER)]) == labels
 
 
-def train_classifier(
+def classifier_run(
     config: SemiSupervisedConfig,
     images: Images,
     labels: Labels,
     folder: RunFolder,
     *,
     listener: Callable[[Progress], None] = lambda progress: None,
-) -> SemiSupervisedVAE:
-    """Train, or continue from the newest checkpoint in the folder.
+) -> Run:
+    """A training that is to begin, or to continue from the newest checkpoint in the folder.
 
     Args:
         config: The settings, as the folder has them.
@@ -190,19 +190,15 @@ def train_classifier(
         listener: Told of every step.
 
     Raises:
-        NotFinite: If the loss is infinite or NaN.
-        CheckpointError: If there are checkpoints, but none serves.
         SettingError: If the device does not exist, the estimator does not fit, or a class has too few images.
-        OSError: If the folder cannot be written.
     """
     device = select_device(config.machine.device)
     model = build_classifier(config, images).to(device)
     seed = config.optimization.seed
     plan = Plan(config.optimization.epochs, config.data.batch_size, seed, config.measurement.checkpoint_every)
     steps = plan.steps(len(images.train))
-    task = SemiSupervisedTask(model, images, labels, config, steps)
-    fit(
-        task,
+    return Run(
+        SemiSupervisedTask(model, images, labels, config, steps),
         make_optimizer(config.optimization, model),
         plan,
         torch.Generator(device).manual_seed(seed),
@@ -211,4 +207,3 @@ def train_classifier(
         lr=lr_schedule(config.optimization, steps),
         listener=listener,
     )
-    return task.model.average

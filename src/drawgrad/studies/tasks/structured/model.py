@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 from torch.distributions import Distribution
 from torch.nn import functional as F
 
-from drawgrad._typing import Float, Tensor
+from drawgrad._typing import Float, Int, Tensor
 from drawgrad.estimators import Estimator
 from drawgrad.functional import draw_seed
 from drawgrad.studies.tasks.autoencoder.code import Code
@@ -59,7 +59,7 @@ class StochasticNetwork(nn.Module):
         self,
         x: Float[Tensor, "batch inputs"],
         y: Float[Tensor, "batch outputs"],
-        generator: torch.Generator,
+        seeds: Iterator[Int[Tensor, ""]],
         at: Callable[[Estimator], Estimator] = lambda estimator: estimator,
     ) -> Float[Tensor, "batch"]:
         """E[-log p(y|z)] in nats for each pair, an expectation within an expectation for each layer.
@@ -70,13 +70,13 @@ class StochasticNetwork(nn.Module):
         Args:
             x: Inputs.
             y: Outputs.
-            generator: Source of the seeds.
+            seeds: As many as are needed.
             at: Brings an estimator to the temperature of the step.
         """
         first = at(self.estimators[0])
         if first.multi_sample_bound:
             chain = _Chain(self, x)
-            return first(lambda z: self._nll(chain.last(z), y), chain, generator=generator)
+            return first(lambda z: self._nll(chain.last(z), y), chain, seed=next(seeds))
 
         def expectation(depth: int, features: Tensor) -> Tensor:
             def cost(z: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class StochasticNetwork(nn.Module):
                 return expectation(depth + 1, above) if depth + 1 < len(self.layers) else self._nll(above, y)
 
             q = self.code.distribution(self.layers[depth](features))
-            return at(self.estimators[depth])(cost, q, generator=generator)
+            return at(self.estimators[depth])(cost, q, seed=next(seeds))
 
         return expectation(0, x - self.mean)
 

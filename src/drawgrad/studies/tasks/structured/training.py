@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -10,7 +10,8 @@ from drawgrad._typing import Float, Int, Tensor
 from drawgrad.estimators import Rebar, Relax
 from drawgrad.studies.data import Images
 from drawgrad.studies.runs.folder import RunFolder
-from drawgrad.studies.runs.loop import Plan, Progress, fit
+from drawgrad.studies.runs.loop import Plan, Progress, Run
+from drawgrad.studies.runs.seeds import seeds_of
 from drawgrad.studies.tasks.autoencoder.code import code_of
 from drawgrad.studies.tasks.autoencoder.evaluation import Bound, bound_of
 from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
@@ -19,7 +20,7 @@ from drawgrad.studies.tasks.autoencoder.training import lr_schedule, make_optimi
 from drawgrad.studies.tasks.structured.config import StructuredConfig
 from drawgrad.studies.tasks.structured.model import StochasticNetwork
 
-__all__ = ["StructuredTask", "build_network", "halves", "log_likelihood", "train_network"]
+__all__ = ["StructuredTask", "build_network", "halves", "log_likelihood", "network_run"]
 
 
 def halves(x: Float[Tensor, "images pixels"]) -> tuple[Float[Tensor, "images half"], Float[Tensor, "images half"]]:
@@ -62,8 +63,13 @@ class StructuredTask(ImageTask):
         self, rows: Int[Tensor, "batch"], step: int, generator: torch.Generator
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The expected cost of a batch."""
-        upper, lower = halves(self.batch(rows, generator))
-        loss = self.model.expected_cost(upper, lower, generator, lambda each: self.at(each, step)).mean()
+        return self.objective(self.batch(rows, generator), step, seeds_of(generator))
+
+    def objective(
+        self, x: Float[Tensor, "batch pixels"], step: int, seeds: Iterator[Int[Tensor, ""]]
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """The expected cost of a binary batch."""
+        loss = self.model.expected_cost(*halves(x), seeds, lambda each: self.at(each, step)).mean()
         return loss, {"cost": loss.detach()}
 
     def validate(self) -> dict[str, float]:
@@ -91,14 +97,14 @@ def log_likelihood(
     return bound_of(lambda block, count: model.log_likelihoods(*halves(block), count, generator), x, samples, listener)
 
 
-def train_network(
+def network_run(
     config: StructuredConfig,
     images: Images,
     folder: RunFolder,
     *,
     listener: Callable[[Progress], None] = lambda progress: None,
-) -> StochasticNetwork:
-    """Train, or continue from the newest checkpoint in the folder.
+) -> Run:
+    """A training that is to begin, or to continue from the newest checkpoint in the folder.
 
     Args:
         config: The settings, as the folder has them.
@@ -107,17 +113,14 @@ def train_network(
         listener: Told of every step.
 
     Raises:
-        NotFinite: If the loss is infinite or NaN.
-        CheckpointError: If there are checkpoints, but none serves.
         SettingError: If the device does not exist, or the estimator does not fit.
-        OSError: If the folder cannot be written.
     """
     device = select_device(config.machine.device)
     model = build_network(config, images).to(device)
     seed = config.optimization.seed
     plan = Plan(config.optimization.epochs, config.data.batch_size, seed, config.measurement.checkpoint_every)
     steps = plan.steps(len(images.train))
-    fit(
+    return Run(
         StructuredTask(model, images, config, steps),
         make_optimizer(config.optimization, model),
         plan,
@@ -127,4 +130,3 @@ def train_network(
         lr=lr_schedule(config.optimization, steps),
         listener=listener,
     )
-    return model
