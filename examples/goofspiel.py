@@ -25,7 +25,7 @@ from drawgrad.studies.records import Measurement, mean_of
 from drawgrad.studies.runs.loop import descend
 from examples._shown import options, show
 
-__all__ = ["Agent", "Round", "best", "expected", "main", "play", "returns"]
+__all__ = ["Agent", "Round", "best", "expected", "hasty", "main", "play", "returns"]
 
 CARDS = 5
 VALUES = torch.arange(1.0, CARDS + 1)
@@ -180,6 +180,13 @@ def best(seen: Round, brings: Tensor) -> Tensor:
     return brings.masked_fill(seen.hand == 0, -torch.inf).amax(-1)
 
 
+def hasty(seen: Round, brings: Tensor) -> Tensor:
+    """The value of a round for who plays every round as if it were the last one."""
+    odds = opponent(seen).exp() @ (VALUES[:, None] - VALUES).sign()
+    card = (-odds).masked_fill(seen.hand == 0, -torch.inf).argmax(-1, keepdim=True)
+    return brings.gather(-1, card)[:, 0]
+
+
 def of(agent: Agent) -> Callable[[Round, Tensor], Tensor]:
     """The value of a round for an agent."""
     return lambda seen, brings: (agent(seen).softmax(-1) * brings).sum(-1)
@@ -311,7 +318,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = options(__doc__, arguments)
     setting = SHORT if chosen.short else FULL
     top = float(expected(best))
-    cells: list[Measurement] = [Measurement("best play", "points", top, 0.0, "", 1)]
+    bounds = {"best play": top, "best play of each round by itself": float(expected(hasty))}
+    cells = [Measurement(how, "points", value, 0.0, "", 1) for how, value in bounds.items()]
     curves: dict[str, Tensor] = {}
     errors: dict[str, tuple[float, float]] = {}
     for way in WAYS:

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("sphinx")
 
-from tools.site import api, playground
+from tools.site import api, mathml, playground
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -45,6 +45,18 @@ class TestApi:
         lines = ["Estimates: the value", "at D.", "Bias: none.", "", "Plain: text."]
         api.claims(lines)
         assert lines == [":Estimates: the value", "    at D.", ":Bias: none.", "", "Plain: text."]
+
+
+class TestFormulas:
+    def test_have_no_command_left(self, caplog: pytest.LogCaptureFixture) -> None:
+        found = mathml.markup(r"D = \arg\max_i (l_i + g_i)", "block")
+        assert "\\" not in found
+        assert "max" in found
+        assert not caplog.records
+
+    def test_a_command_that_is_unknown_is_a_warning(self, caplog: pytest.LogCaptureFixture) -> None:
+        mathml.markup(r"\nonsense x", "inline")
+        assert [r"\nonsense" in record.getMessage() for record in caplog.records] == [True]
 
 
 def test_the_playground_is_in_the_site_without_its_source(tmp_path: Path) -> None:

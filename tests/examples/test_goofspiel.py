@@ -20,6 +20,8 @@ from examples.goofspiel import (
     best,
     exact,
     expected,
+    hasty,
+    level,
     made,
     main,
     of,
@@ -42,6 +44,12 @@ class TestExpected:
 
     def test_matching_is_not_best_against_one_who_prefers_it(self) -> None:
         assert expected(matching) < expected(best) - 0.1
+
+    def test_the_last_round_is_all_that_hasty_play_gets_right(self) -> None:
+        last = level(1, shrewd=1.0)
+        brings = (last.points * last.chance).sum(-1)
+        torch.testing.assert_close(hasty(last.seen, brings), best(last.seen, brings))
+        assert expected(hasty) < expected(best) - 5
 
     @pytest.mark.parametrize("masked", [True, False])
     def test_is_the_mean_of_games(self, masked: bool) -> None:
@@ -99,5 +107,5 @@ def test_returns() -> None:
 def test_runs(tmp_path: Path) -> None:
     main(["--short", "--out", str(tmp_path)])
     record = read(tmp_path / "goofspiel.json")
-    assert {cell.case for cell in record.measurements} == {"best play", *WAYS}
+    assert {cell.case for cell in record.measurements} == {"best play", "best play of each round by itself", *WAYS}
     assert (tmp_path / "goofspiel.png").stat().st_size > 10_000

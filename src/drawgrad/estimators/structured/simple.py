@@ -51,7 +51,7 @@ class STGumbelTopK(SurrogateEstimator):
     r"""Straight-through Gumbel-top-k: the k largest perturbed logits forward, the relaxed set of that noise backward.
 
     .. math:: \frac{\partial y}{\partial l}\, g(D), \qquad D = \mathrm{top}_k(l + g), \quad
-        y \text{ as in } \texttt{relaxed\_top\_k}
+        y \text{ as in } \mathtt{relaxed\_top\_k}
 
     D is drawn class by class without replacement, which is not quite the law of ``KSubset`` for 1 < k < K: value and
     gradient are those of that other law.
