@@ -10,7 +10,7 @@ BIN := .venv/bin
 PINS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test narrow lint types readme clean
+.PHONY: help demo docs links test narrow lint types readme clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ narrow: .venv/.dev ## Run the tests that compare numbers as on a processor witho
 docs: .venv/.docs ## Build the documentation site into build/docs; warnings are errors
 	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs build/docs
 	@echo "open build/docs/index.html"
+
+links: .venv/.dev ## Ask every address that texts and sources name whether it is still there; needs a network
+	$(BIN)/python -m tools.links
 
 clients: .venv/.clients ## Run the tests that need other packages' quantizers
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/nn/test_clients.py

@@ -1,6 +1,6 @@
 """Run the Python code of documentation pages from top to bottom, and draw the figures that it makes.
 
-python -m tools.pages                     # all pages of docs/learn and docs/how-to: check the code, draw the figures
+python -m tools.pages                     # the first page, docs/learn and docs/how-to: check the code, draw the figures
 python -m tools.pages docs/learn/x.md     # one of them
 
 A block with prompts has to show what is written. A block without is run as it stands; a figure that it leaves open is
@@ -29,7 +29,10 @@ __all__ = ["PAGES", "Page", "Picture", "main", "stale"]
 mpl.use("agg")
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted(path for folder in ("learn", "how-to") for path in (ROOT / "docs" / folder).glob("*.md"))
+PAGES = [
+    ROOT / "docs" / "index.md",
+    *sorted(path for folder in ("learn", "how-to") for path in (ROOT / "docs" / folder).glob("*.md")),
+]
 PART = re.compile(r"^ *```python\n(?P<code>.*?)^ *```$|^!\[[^\]]*\]\((?P<picture>[^)]+)\)", re.DOTALL | re.MULTILINE)
 DIGEST = "Code"
 """Key of the digest among the texts of a PNG file."""
