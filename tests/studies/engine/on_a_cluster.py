@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from drawgrad.studies.engine import Job, Local, Outcome, RayCluster, run
-from tests.studies.engine.recipes import Failing, Held, Square, alive
+from tests.studies.engine.recipes import Failing, Held, Square, Stackable, alive
 from tests.studies.reproduction.small import TABLE
 
 NODE = {"node_ip_address": "127.0.0.1", "num_cpus": 1, "object_store_memory": 80 * 2**20}
@@ -21,6 +21,7 @@ LIMIT = 400.0
 TRAINING = TABLE.cells[0].recipe.changed(epochs=1, lr=0.01)
 HELD = [Job("first", Held(), 0), Job("second", Held(), 1)]
 SAME = [Job("square", Square(3.0), 7), Job("training", TRAINING, 3)]
+STACK = [Job(f"stack/{seed}", Stackable(1.0, failing=(1,)), seed) for seed in range(3)]
 FAILING = [Job("bad", Failing("raises"), 0), Job("killed", Failing("killed"), 0)]
 
 
@@ -54,6 +55,7 @@ def main(root: Path) -> None:
     until(lambda: not all(alive(process) for process in processes))
     (root / "there" / "release").touch()
     thread.join(LIMIT)
+    stacked = run(STACK, root / "stacked", engine=RayCluster(cluster.address), stack=3)
     here = {outcome.job.name: outcome.result for outcome in run(SAME, root / "here", engine=Local())}
     found = {
         "results": {outcome.job.name: outcome.result for outcome in outcomes if outcome.result is not None},
@@ -62,6 +64,8 @@ def main(root: Path) -> None:
         "begun": sum(len(path.read_text().split()) for path in begun),
         "files": sorted(path.parent.name for path in (root / "there").rglob("result.json")),
         "here": here,
+        "stacked": {outcome.job.name: outcome.result or outcome.failure for outcome in stacked},
+        "log": (root / "stacked" / "stack" / "1" / "log.txt").read_text(),
     }
     (root / "found.json").write_text(json.dumps(found))
     cluster.shutdown()

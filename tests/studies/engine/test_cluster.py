@@ -65,6 +65,12 @@ def test_results_are_those_of_this_machine(found: dict[str, Any]) -> None:
     assert 0 < here["training"]["value"] < 64
 
 
+def test_each_job_of_a_stack_has_its_own_end(found: dict[str, Any]) -> None:
+    together = {"seeds": [0, 1, 2]}
+    assert found["stacked"] == {"stack/0": together, "stack/1": "ArithmeticError: 1 is bad", "stack/2": together}
+    assert "1 is bad" in found["log"]
+
+
 def test_without_ray_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ClusterError, match=r"Ray is not installed; pip install 'drawgrad\[ray\]'"):
