@@ -55,7 +55,7 @@ def main() -> int:
         print("there is no Chromium on the path; DRAWGRAD_BROWSER names one", file=sys.stderr)
         return 1
     cells: list[Measurement] = []
-    with tempfile.TemporaryDirectory() as profile, Browser(program, Path(profile)) as browser:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, Browser(program, Path(profile)) as browser:
         address = (PAGE / "index.html").as_uri()
         measured(browser, address, WIDTHS[0], 1)  # its scripts are compiled while they run
         for width in WIDTHS:

@@ -8,14 +8,15 @@ import inspect
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_origin
 
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from typing_extensions import is_protocol
 
 from tools.layers import AREAS
 
-__all__ = ["claims", "missing", "public", "setup", "write"]
+__all__ = ["called", "claims", "missing", "public", "setup", "write"]
 
 PRIVATE = {"kernels", "cli", "__main__"}
 """Areas without names for programs: the command line documents itself."""
@@ -38,8 +39,9 @@ def missing(documented: set[str]) -> list[str]:
 def write(folder: Path) -> None:
     """A page for each area, and one that lists them; what is there already is left alone where it is the same."""
     folder.mkdir(exist_ok=True)
-    pages = {area: _page(area, module) for area, module in public().items()}
-    pages["index"] = _index(list(pages))
+    areas = public()
+    pages = {area: _page(area, module) for area, module in areas.items()}
+    pages["index"] = _index(areas)
     for name, text in pages.items():
         file = folder / f"{name}.rst"
         if not file.exists() or file.read_text() != text:
@@ -61,10 +63,17 @@ def claims(lines: list[str]) -> None:
             lines[number] = f"    {line.strip()}"
 
 
+def called(value: object) -> tuple[str, None] | None:
+    """The signature of what nobody calls, protocols and names of types: none. Others keep theirs."""
+    named = get_origin(value) is not None or (inspect.isclass(value) and is_protocol(value))
+    return ("", None) if named else None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Compare the entries with the public names at the end of a build."""
     app.connect("autodoc-process-docstring", lambda *given: claims(given[-1]), priority=100)  # before sections are read
     app.connect("autodoc-skip-member", _skip)
+    app.connect("autodoc-process-signature", lambda app, what, name, value, *given: called(value))
     app.connect("build-finished", _complete)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -85,11 +94,12 @@ def _exists(name: str) -> bool:
     return importlib.util.find_spec(f"drawgrad.{name}") is not None
 
 
-def _index(areas: list[str]) -> str:
+def _index(areas: dict[str, ModuleType]) -> str:
     title = "API"
-    return "\n".join(
-        [title, "=" * len(title), "", ".. toctree::", "   :maxdepth: 1", "", *(f"   {a}" for a in areas), ""]
-    )
+    lines = [title, "=" * len(title), ""]
+    for area, module in areas.items():
+        lines += [f":doc:`drawgrad.{area} <{area}>`", f"    {(module.__doc__ or '').partition(chr(10))[0]}", ""]
+    return "\n".join([*lines, ".. toctree::", "   :hidden:", "", *(f"   {area}" for area in areas), ""])
 
 
 def _page(area: str, module: ModuleType) -> str:
