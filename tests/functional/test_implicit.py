@@ -23,6 +23,20 @@ class TestGradient:
         ours, theirs = (torch.autograd.grad((weight * x).sum(), (loc, scale)) for x in (implicit, explicit))
         torch.testing.assert_close(ours, theirs)
 
+    def test_in_one_compiled_graph_is_the_same(self) -> None:
+        def draw(loc: Tensor, scale: Tensor) -> Tensor:
+            x = implicit_sample(noise * scale.detach() + loc.detach(), lambda x: torch.special.ndtr((x - loc) / scale))
+            return x * weight
+
+        noise, weight = torch.randn(5, 4, dtype=torch.float64), torch.randn(5, 4, dtype=torch.float64)
+        parameters = [torch.linspace(0.5, 1, 4, dtype=torch.float64).requires_grad_() for _ in range(2)]
+        found = []
+        for function in (draw, torch.compile(draw, fullgraph=True, backend="aot_eager")):
+            y = function(*parameters)
+            found.append([y, *torch.autograd.grad(y.sum(), parameters)])
+        torch.testing.assert_close(found[1], found[0])
+        assert all(grad.all() for grad in found[1][1:])
+
     def test_of_one_number_after_the_other_is_that_of_their_joint_draw(self) -> None:
         """Two correlated normal numbers: the second one's distribution given the first, which carries its gradient."""
         slope = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)

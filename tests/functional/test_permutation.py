@@ -233,6 +233,29 @@ class TestGumbel:
         with pytest.raises(AssertionError, match="chi-square"):
             assert_frequencies(counts, torch.tensor([gap, 0.0]).softmax(-1), resolution=0.06)
 
+    @pytest.mark.parametrize("hard", [False, True])
+    def test_one_compiled_graph_draws_the_same(self, hard: bool) -> None:
+        mask = torch.ones(4, 5, dtype=torch.bool) if not hard else ~torch.eye(4, dtype=torch.bool)
+
+        def draw(scores: Tensor, tau: Tensor) -> Tensor:
+            return gumbel_sinkhorn(scores, tau, hard, mask=mask, seed=3)
+
+        compiled = torch.compile(draw, fullgraph=True, backend="aot_eager")
+        inputs = random_scores(2, *mask.shape).requires_grad_(), torch.full((1, 1), 0.5).requires_grad_()
+        weight = random_scores(2, *mask.shape)
+        found = []
+        for function in (draw, compiled):
+            y = function(*inputs)
+            found.append([y, *torch.autograd.grad((weight * y).sum(), inputs)])
+        torch.testing.assert_close(found[1], found[0])
+
+    def test_compiled_code_says_what_is_left(self) -> None:
+        def draw(scores: Tensor) -> Tensor:
+            return gumbel_sinkhorn(scores, 0.3, max_iterations=1, seed=3)
+
+        with pytest.warns(RuntimeWarning, match="sums off by"):
+            torch.compile(draw, fullgraph=True, backend="aot_eager")(random_scores(4, 4))
+
     def test_masks_hold_for_both(self) -> None:
         mask = ~torch.eye(3, dtype=torch.bool)
         for hard in (True, False):

@@ -22,14 +22,12 @@ class Case(NamedTuple):
         make: makes the module with the factory arguments ``device`` and ``dtype``.
         shape: of its input.
         draws: whether training is random.
-        compiles: whether one graph holds its training.
     """
 
     name: str
     make: Callable[..., nn.Module]
     shape: tuple[int, ...]
     draws: bool = True
-    compiles: bool = True
 
     def input(self, dtype: torch.dtype = torch.float32, offset: float = 0.0) -> Tensor:
         """An input, always the same."""
@@ -79,7 +77,8 @@ CASES = (
     Case("OperationMixer, two", partial(mixer, 3, 2, runs="all"), (5, 4)),
     Case("LearnedLevels", partial(dn.LearnedLevels, (4, 6), (2, 3)), (4, 6)),
     Case("LearnedLevels, one", partial(dn.LearnedLevels, (4, 6), 4, dim=None), (4, 6), draws=False),
-    Case("PermutationLayer", partial(dn.PermutationLayer, 5), (3, 5), compiles=False),
+    Case("PermutationLayer", partial(dn.PermutationLayer, 5), (3, 5)),
+    Case("PermutationLayer, hard", partial(dn.PermutationLayer, 5, dim=0, hard=True), (5, 3)),
 )
 """One line for each module, or for each of its ways to work."""
 

@@ -52,7 +52,8 @@ def implicit_sample(sample: Float[Tensor, "*shape"], cdf: Callable[[Tensor], Ten
     if not torch.is_grad_enabled():
         return sample
     x = sample.detach()
-    point = x.clone().requires_grad_()
+    compiling = torch.compiler.is_compiling()
+    point = x if compiling else x.clone().requires_grad_()
     below = cdf(point)
     if not isinstance(below, Tensor):
         raise TypeError(f"cdf must return a tensor, but it returned a {type(below).__name__}; use torch operations")
@@ -61,7 +62,11 @@ def implicit_sample(sample: Float[Tensor, "*shape"], cdf: Callable[[Tensor], Ten
             f"cdf must return one probability for each sample, shape {tuple(x.shape)}, but it returned "
             f"{tuple(below.shape)}"
         )
-    (density,) = torch.autograd.grad(below.sum(), point, retain_graph=True, allow_unused=True)
+    if compiling:
+        # A compiler follows this transform, and no backward pass halfway.
+        density = torch.func.grad(lambda at: cdf(at).sum())(x).detach()
+    else:
+        (density,) = torch.autograd.grad(below.sum(), point, retain_graph=True, allow_unused=True)
     if density is None:
         raise ValueError("cdf must depend on its argument, but no gradient leads there; make it differentiable in it")
     certain = density == 0

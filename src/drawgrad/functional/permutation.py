@@ -7,6 +7,7 @@ import warnings
 from typing import Any, Literal, NamedTuple
 
 import torch
+from torch.library import custom_op
 
 from drawgrad._checks import check_count, check_flag, check_floating, check_mask, check_nonnegative, check_temperature
 from drawgrad._typing import Bool, Float, Tensor
@@ -78,9 +79,9 @@ def sinkhorn(
         Gumbel-Sinkhorn networks. ICLR 2018. Eisenberger, Toker, Leal-Taixe, Bernard, Cremers. A unified framework for
         implicit Sinkhorn differentiation. CVPR 2022.
     """
-    found = _matched(scores, tau, mask, tolerance, max_iterations, backward)
-    _tell(found, tolerance, max_iterations)
-    return found
+    matrix, deviation = _matched(scores, tau, mask, tolerance, max_iterations, backward)
+    _tell(deviation, tolerance, max_iterations)
+    return Sinkhorn(matrix, deviation, bool((deviation <= tolerance).all()))
 
 
 def gumbel_sinkhorn(
@@ -102,7 +103,7 @@ def gumbel_sinkhorn(
     .. math:: P = \mathrm{Sinkhorn}((S + s\, G) / \tau), \qquad G_{ij} \sim \mathrm{Gumbel}(0, 1)
 
     With ``hard=True`` the forward value is the permutation matrix of the largest total score with its noise, and the
-    gradient is that of P.
+    gradient is that of P. One compiled graph holds all of it with ``backward="implicit"``.
 
     Args:
         scores: what it is worth to match a row with a column; -inf is a pair that cannot be matched.
@@ -146,9 +147,10 @@ def gumbel_sinkhorn(
     if hard and mask is not None:
         check_mask(mask, scores)
     chosen = assignment(noisy if mask is None else torch.where(mask, noisy, -torch.inf)) if hard else None
-    found = _matched(noisy, tau, mask, tolerance, max_iterations, backward)
-    _tell(found, tolerance, max_iterations)
-    soft = found.matrix.to(scores.dtype)
+    matrix, deviation = _matched(noisy, tau, mask, tolerance, max_iterations, backward)
+    if not torch.compiler.is_compiling():
+        _tell(deviation, tolerance, max_iterations)
+    soft = matrix.to(scores.dtype)
     return soft if chosen is None else straight_through(chosen.to(scores.dtype), soft)
 
 
@@ -183,6 +185,13 @@ def assignment(scores: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n
             f"scores must be square to be assigned, shape (*batch, n, n), but their shape is {tuple(scores.shape)}; "
             "fill them up to a square with zeros"
         )
+    compute = _assignment_operator if torch.compiler.is_compiling() else _assigned
+    found: Tensor = compute(scores.detach())
+    return found
+
+
+def _assigned(scores: Tensor) -> Tensor:
+    """What :func:`assignment` returns, on the host."""
     try:
         from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
     except ImportError as error:
@@ -190,7 +199,7 @@ def assignment(scores: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n
             "a hard permutation is found by SciPy, which is not installed; pip install 'drawgrad[matching]'"
         ) from error
     n = scores.shape[-1]
-    host = scores.detach().double().cpu().reshape(-1, n, n) if scores.numel() else scores.new_zeros(0, n, n)
+    host = scores.double().cpu().reshape(-1, n, n) if scores.numel() else scores.new_zeros(0, n, n)
     result = torch.zeros(host.shape, dtype=torch.float64)
     for number, each in enumerate(host):
         if bool(each.isnan().any()):
@@ -212,8 +221,8 @@ def assignment(scores: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n
 
 def _matched(
     scores: Tensor, tau: float | Tensor, mask: Tensor | None, tolerance: float, max_iterations: int, backward: str
-) -> Sinkhorn:
-    """What :func:`sinkhorn` returns, without a word about deviations."""
+) -> tuple[Tensor, Tensor]:
+    """Matrix and deviations."""
     _check_options(scores, tau, tolerance, max_iterations, backward)
     if mask is not None:
         check_mask(mask, scores)
@@ -237,19 +246,20 @@ def _matched(
     allowed = allowed & (rows > 0)[..., :, None] & (columns > 0)[..., None, :]
     batch = scores.shape[:-2]
     inputs = [value.reshape(math.prod(batch), *value.shape[len(batch) :]) for value in (wide, allowed, rows, columns)]
-    solve: Any = _Implicit.apply if backward == "implicit" else _normalized
+    # A compiler does not follow an iteration that looks at numbers: it takes it as one operation.
+    implicit = _operator if torch.compiler.is_compiling() else _Implicit.apply
+    solve: Any = implicit if backward == "implicit" else _normalized
     matrix, deviation = solve(*inputs, tolerance, max_iterations)
     matrix = matrix.reshape(*batch, *matrix.shape[1:])[..., :n, :m]
-    converged = bool((deviation <= tolerance).all())
-    return Sinkhorn(matrix.to(scores.dtype), deviation.reshape(batch), converged)
+    return matrix.to(scores.dtype), deviation.reshape(batch)
 
 
-def _tell(found: Sinkhorn, tolerance: float, max_iterations: int) -> None:
+def _tell(deviation: Tensor, tolerance: float, max_iterations: int) -> None:
     """Warn of sums that are still off; those of a matrix with a NaN are no news."""
-    off = found.deviation > tolerance
+    off = deviation > tolerance
     if bool(off.any()):
         warnings.warn(
-            f"sinkhorn left row or column sums off by {found.deviation[off].max().item():.3g} after max_iterations = "
+            f"sinkhorn left row or column sums off by {deviation[off].max().item():.3g} after max_iterations = "
             f"{max_iterations}, more than tolerance = {tolerance:g}; allow more iterations or a larger deviation, or "
             f"raise tau; where a mask leaves no complete matching, no number of iterations suffices",
             RuntimeWarning,
@@ -332,3 +342,31 @@ class _Implicit(torch.autograd.Function):
         v = (torch.linalg.pinv(system, hermitian=True) @ right_side[:, :, None])[:, :, 0]
         u = (of_rows - (matrix @ v[:, :, None])[:, :, 0]) / row_mass
         return weighted - matrix * (u[:, :, None] + v[:, None, :]), None, None, None, None, None
+
+
+def _told(scores: Tensor, allowed: Tensor, rows: Tensor, columns: Tensor, tolerance: float, most: int) -> Any:
+    """The same in compiled code, which has no numbers to look at before it runs."""
+    matrix, deviation = _normalized(scores, allowed, rows, columns, tolerance, most)
+    _tell(deviation, tolerance, most)
+    return matrix, deviation
+
+
+_operator = custom_op(
+    "drawgrad::sinkhorn",
+    _told,
+    mutates_args=(),
+    schema="(Tensor scores, Tensor allowed, Tensor rows, Tensor columns, float tolerance, int most) "
+    "-> (Tensor, Tensor)",
+)
+_operator.register_autograd(_Implicit.backward, setup_context=_Implicit.setup_context)
+_assignment_operator = custom_op("drawgrad::assignment", _assigned, mutates_args=(), schema="(Tensor scores) -> Tensor")
+
+
+@_operator.register_fake
+def _(scores: Tensor, *_: object) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(scores), scores.new_empty(len(scores))
+
+
+@_assignment_operator.register_fake
+def _(scores: Tensor) -> Tensor:
+    return torch.empty_like(scores)

@@ -33,7 +33,6 @@ class PermutationLayer(Tempered):
 
     ``train()`` multiplies with a doubly stochastic matrix, one draw for the whole batch; ``eval()`` puts the entries
     into the best order for the scores S, which it finds when it is called, by SciPy, and keeps in the buffer ``order``.
-    Sinkhorn's iteration looks at how far it has come, so that in training ``torch.compile`` breaks its graph there.
 
     Args:
         n: how many entries there are.
