@@ -9,28 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent, Normal, OneHotCategorical
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from drawgrad.distributions import KSubset
 from drawgrad.estimators import ESTIMATORS, Estimator
+from tests.largest import Largest
 
 SAMPLES, SIZE = 128, 8
 MANY = 12
 """How many times as large as all samples a tensor may be that is not worth a word: ten draws for each, for example."""
-
-
-class Largest(TorchDispatchMode):
-    """How many numbers the largest tensor has that is made inside."""
-
-    numbers = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in torch.utils._pytree.tree_leaves(made):
-            # Views of what is expanded take no memory.
-            if isinstance(tensor, Tensor) and 0 not in tensor.stride():
-                self.numbers = max(self.numbers, tensor.numel())
-        return made
 
 
 def some(*shape: int) -> Tensor:

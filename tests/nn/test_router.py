@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from drawgrad.distributions import KSubset
 from drawgrad.estimators import Reinforce, ReinMax
-from drawgrad.nn import MixtureOfExperts, Router
+from drawgrad.nn import MixtureOfExperts, Router, _scores
+from tests.largest import Largest
 from tests.statistics import assert_mean
 
 WIDTH, EXPERTS = 3, 4
@@ -254,6 +255,60 @@ def test_sets_are_drawn_by_the_law_of_gumbel_top_k() -> None:
     routing = router(torch.ones(20_000, WIDTH), seed=2)
     chosen = torch.zeros(20_000, EXPERTS, dtype=torch.float64).scatter(1, routing.experts, 1.0)
     assert_mean(chosen, KSubset(routing.probs[0].log(), 2).marginals.detach().double(), resolution=0.03)
+
+
+class TestFused:
+    @pytest.mark.parametrize("mode", ["drawn", "without noise", "evaluation"])
+    def test_is_the_same_routing(self, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_scores, "ELEMENTS", 24 * 7)  # Seven of 20 experts at a time.
+        torch.manual_seed(0)
+        options: Any = {"noise": mode != "without noise", "capacity": 1.5, "dtype": torch.float64}
+        pair = Router(WIDTH, 20, **options), Router(WIDTH, 20, **options, fused=True)
+        pair[1].load_state_dict(pair[0].state_dict())
+        x, mask = 3 * torch.randn(6, 4, WIDTH, dtype=torch.float64), torch.rand(6, 4) < 0.8
+        found = []
+        for router in pair:
+            router.train(mode != "evaluation")
+            router.expert_bias.copy_(torch.linspace(-1, 1, 20))
+            leaf = x.clone().requires_grad_()
+            routing = router(leaf, mask=mask, seed=4)
+            loss = (routing.weights * torch.arange(4.0)[:, None]).sum() + routing.balance_loss + routing.z_loss
+            grads = torch.autograd.grad(loss, [leaf, router.weight])
+            found.append([*routing[:-1], *grads])
+        assert torch.equal(found[0][1], found[1][1])
+        torch.testing.assert_close(found[1], found[0])
+        assert found[0][5] > 0, "nothing is dropped"
+        assert routing.probs is None
+
+    def test_draws_the_same_in_float32(self) -> None:
+        torch.manual_seed(0)
+        x, plain = torch.randn(500, WIDTH), Router(WIDTH, 200)
+        fused = Router(WIDTH, 200, fused=True)
+        fused.load_state_dict(plain.state_dict())
+        assert torch.equal(fused(x, seed=1).experts, plain(x, seed=1).experts)
+        assert not torch.equal(fused(x, seed=2).experts, plain(x, seed=1).experts)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(fused(x, seed=1).experts, plain(x, seed=1).experts)
+
+    def test_holds_no_score_of_all_tokens_for_all_experts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_scores, "ELEMENTS", 64 * 32)
+        largest = {}
+        for fused in (False, True):
+            with Largest() as seen:
+                routing = Router(WIDTH, 512, fused=fused)(torch.randn(64, WIDTH), seed=0)
+                (routing.weights.sum() + routing.balance_loss + routing.z_loss).backward()
+            largest[fused] = seen.numbers
+        assert largest == {False: 64 * 512, True: 64 * 32}
+
+    def test_of_no_tokens(self) -> None:
+        routing = Router(WIDTH, 9, fused=True)(torch.zeros(0, WIDTH), seed=0)
+        assert routing.weights.shape == (0, 1)
+        assert routing.balance_loss == routing.z_loss == 0
+
+    @pytest.mark.parametrize("options", [{"k": 2}, {"gradient": "sparsemixer"}, {"candidates": 2}])
+    def test_needs_scores_for_anything_else(self, options: dict[str, Any]) -> None:
+        with pytest.raises(ValueError, match="fused=True needs k=1, gradient='sparse' and no candidates"):
+            Router(WIDTH, EXPERTS, fused=True, **options)
 
 
 def test_refuses_what_does_not_fit() -> None:

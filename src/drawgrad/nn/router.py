@@ -12,7 +12,8 @@ from torch import nn
 from drawgrad._checks import check_count, check_flag, check_floating, check_mask, check_nonnegative
 from drawgrad._typing import Bool, Float, Int, Tensor
 from drawgrad.estimators import StraightThrough, SurrogateEstimator
-from drawgrad.functional import draw_seed, fold_seed
+from drawgrad.functional import draw_seed, fold_seed, gumbel_max_linear
+from drawgrad.nn._scores import best_in_blocks, softmax_in_blocks
 from drawgrad.nn.choice import Choice
 from drawgrad.variables import Binary, OneHot, Subset
 
@@ -34,7 +35,8 @@ class Routing(NamedTuple):
         z_loss: the mean square of the log-sum-exp of the logits, which keeps them small. A usual multiple is 1e-3.
         load: how many tokens chose each expert, shape ``(experts,)``, before any was dropped.
         dropped: share of the assignments that exceeded the capacity.
-        probs: of all experts, or of the candidates, shape ``(*batch, experts or candidates)``; without noise.
+        probs: of all experts, or of the candidates, shape ``(*batch, experts or candidates)``; without noise. None of a
+            router that is fused.
     """
 
     weights: Float[Tensor, "*batch k"]
@@ -43,7 +45,7 @@ class Routing(NamedTuple):
     z_loss: Float[Tensor, ""]
     load: Float[Tensor, " experts"]
     dropped: Float[Tensor, ""]
-    probs: Float[Tensor, "*batch c"]
+    probs: Float[Tensor, "*batch c"] | None
 
 
 class Router(nn.Module):
@@ -89,6 +91,10 @@ class Router(nn.Module):
             number. It makes what becomes of a token depend on the others, in evaluation too.
         overflow: which assignments are dropped where an expert has too many: the ``"last"`` ones in the batch, or the
             ``"lightest"``, by their weights. A token that loses all of its experts gets zero.
+        fused: for k = 1 of thousands of experts: whether scores exist in blocks of experts only, and are made again in
+            the backward pass, for memory that does not grow with tokens times experts. The winner is that of
+            :func:`~drawgrad.functional.gumbel_max_linear`, the same one; weights and losses are the same to rounding.
+            It takes five products in place of three, and the gradient ``"sparse"``: others need the scores.
         device: where the weights live.
         dtype: their floating dtype.
 
@@ -126,6 +132,7 @@ class Router(nn.Module):
         normalize: bool = False,
         capacity: float | None = None,
         overflow: Literal["last", "lightest"] = "last",
+        fused: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -150,11 +157,17 @@ class Router(nn.Module):
             raise ValueError(
                 f"gradient='dense' asks all experts, but candidates is {candidates} of {experts}; leave it out"
             )
+        check_flag(fused, "fused")
+        if fused and (k > 1 or gradient != "sparse" or candidates is not None):
+            raise ValueError(
+                f"fused=True needs k=1, gradient='sparse' and no candidates, as all else takes the scores of the "
+                f"experts that are not chosen, but they are {k}, {gradient!r} and {candidates}; leave it out"
+            )
         if capacity is not None:
             check_nonnegative(capacity, "capacity")
         self.width, self.experts, self.k = width, experts, k
         self.gradient, self.noise, self.candidates, self.normalize = gradient, noise, candidates, normalize
-        self.capacity, self.overflow = capacity, overflow
+        self.capacity, self.overflow, self.fused = capacity, overflow, fused
         self.weight = nn.Parameter(torch.empty(experts, width, device=device, dtype=dtype))
         self.register_buffer("expert_bias", torch.empty(experts, device=device, dtype=dtype))
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
@@ -197,8 +210,23 @@ class Router(nn.Module):
         if mask is not None:
             check_mask(mask, x[..., 0])
         draws = self.training and self.noise
-        if draws:
-            drawn = draw_seed(generator=generator, seed=seed, device=x.device)
+        drawn = draw_seed(generator=generator, seed=seed, device=x.device) if draws else None
+        found = self._in_blocks(x, mask, drawn) if self.fused else self._of_scores(x, mask, drawn)
+        weights, experts = found.weights, found.experts
+        kept = torch.ones_like(experts, dtype=torch.bool) if mask is None else mask[..., None].expand_as(experts)
+        dropped = found.dropped
+        if self.capacity is not None:
+            fitting = kept & self._within_capacity(torch.where(kept, experts, self.experts), weights)
+            dropped = (kept & ~fitting).sum() / found.load.sum().clamp(min=1)
+            kept = fitting
+        return found._replace(
+            weights=torch.where(kept, weights, 0.0).to(x.dtype),
+            experts=torch.where(kept, experts, -1),
+            dropped=dropped,
+        )
+
+    def _of_scores(self, x: Tensor, mask: Tensor | None, seed: Tensor | None) -> Routing:
+        """The routing before anything is dropped."""
         logits = self._logits(x)
         biased = logits + self.expert_bias
         z_loss = _mean(logits.logsumexp(-1).square(), mask)
@@ -210,35 +238,41 @@ class Router(nn.Module):
 
         if self.gradient != "straight-through":
             biased = biased.detach()
-        z = self.choice(biased, seed=drawn) if draws else self.choice.settled(biased)
+        z = self.choice.settled(biased) if seed is None else self.choice(biased, seed=seed)
         place = z.detach().topk(self.k, -1)[1]
         weights = probs.gather(-1, place)
         if self.normalize:
             weights = weights / weights.sum(-1, keepdim=True)
         if self.gradient == "straight-through":
             weights = weights * z.gather(-1, place)
-        elif self.gradient == "sparsemixer" and draws:
-            weights = self._mixed(weights, logits, z, place, drawn)
+        elif self.gradient == "sparsemixer" and seed is not None:
+            weights = self._mixed(weights, logits, z, place, seed)
         experts = place if names is None else names.gather(-1, place)
 
         load = self._count(experts, mask, probs.dtype)
         tokens = load.sum() / self.k
         balance_loss = self._balance_loss(probs, names, load, tokens, mask)
-        kept = torch.ones_like(experts, dtype=torch.bool) if mask is None else mask[..., None].expand_as(experts)
-        dropped = load.new_zeros(())
-        if self.capacity is not None:
-            fitting = kept & self._within_capacity(torch.where(kept, experts, self.experts), weights)
-            dropped = (kept & ~fitting).sum() / (tokens * self.k).clamp(min=1)
-            kept = fitting
-        return Routing(
-            torch.where(kept, weights, 0.0).to(x.dtype),
-            torch.where(kept, experts, -1),
-            balance_loss,
-            z_loss,
-            load,
-            dropped,
-            probs,
-        )
+        return Routing(weights, experts, balance_loss, z_loss, load, load.new_zeros(()), probs)
+
+    def _in_blocks(self, x: Tensor, mask: Tensor | None, seed: Tensor | None) -> Routing:
+        """The same, of scores that never exist for all experts."""
+        rows = self._wide(x).reshape(-1, self.width)
+        weight = self.weight.to(rows.dtype)
+        bias = self.expert_bias.to(rows)
+        with torch.autocast(x.device.type, enabled=False):
+            if seed is None:
+                place = best_in_blocks(rows.detach(), weight.detach(), bias)
+            else:
+                place = gumbel_max_linear(rows, weight, bias, seed=seed)
+            experts = place.reshape(*x.shape[:-1], 1)
+            load = self._count(experts, mask, rows.dtype)
+            log_sum, share = softmax_in_blocks(rows, weight, load / load.sum().clamp(min=1))
+            own = (rows * weight[place]).sum(-1)
+        weights = (own - log_sum).exp().reshape(experts.shape)
+        lead = x.shape[:-1]
+        balance_loss = self.experts * _mean(share.reshape(lead), mask)
+        z_loss = _mean(log_sum.square().reshape(lead), mask)
+        return Routing(weights, experts, balance_loss, z_loss, load, load.new_zeros(()), None)
 
     @torch.no_grad()
     def balance(self, load: Float[Tensor, " experts"], rate: float = 1e-3) -> None:
@@ -256,15 +290,21 @@ class Router(nn.Module):
     def extra_repr(self) -> str:
         """Sizes, and what differs from the defaults."""
         parts = [f"{self.width}, experts={self.experts}, k={self.k}, gradient={self.gradient!r}"]
-        defaults = {"noise": True, "candidates": None, "normalize": False, "capacity": None, "overflow": "last"}
+        defaults = {
+            "noise": True, "candidates": None, "normalize": False, "capacity": None, "overflow": "last", "fused": False,
+        }  # fmt: skip
         parts += [f"{name}={getattr(self, name)!r}" for name, value in defaults.items() if getattr(self, name) != value]
         return ", ".join(parts)
 
-    def _logits(self, x: Tensor) -> Tensor:
+    @staticmethod
+    def _wide(x: Tensor) -> Tensor:
         # In float32, for the exponentials of rounded logits choose other experts.
-        dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+        return x if x.dtype == torch.float64 else x.float()
+
+    def _logits(self, x: Tensor) -> Tensor:
+        wide = self._wide(x)
         with torch.autocast(x.device.type, enabled=False):
-            return nn.functional.linear(x.to(dtype), self.weight.to(dtype))
+            return nn.functional.linear(wide, self.weight.to(wide.dtype))
 
     def _mixed(self, weights: Tensor, logits: Tensor, z: Tensor, place: Tensor, seed: Tensor) -> Tensor:
         """Weights that are scaled at random, with the gradient of the log-probability of each expert.
