@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
@@ -37,8 +39,9 @@ def trained(module: nn.Module, x: Tensor, call: Any = None, seed: int = 5) -> li
     torch.manual_seed(seed)
     found = (module if call is None else call)(x)
     loss_of(found).backward()
-    gradients = [x.grad, *(p.grad for p in module.parameters())]
-    return [t.detach() for t in tensors(found)] + [g for g in gradients if g is not None]
+    # A graph gives zeros to what had no part.
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in [x, *module.parameters()]]
+    return [t.detach() for t in tensors(found)] + gradients
 
 
 def test_every_module_is_listed() -> None:
@@ -182,6 +185,64 @@ def test_is_made_where_and_as_it_is_told(case: Case) -> None:
     assert all(t.dtype == torch.float64 for t in tensors(module(x)) if t.is_floating_point())
 
 
+MASKED = [
+    case for case in CASES if "mask" in inspect.signature(getattr(dn, case.name.partition(",")[0]).forward).parameters
+]
+"""Modules that take padding, or classes that are forbidden."""
+with_mask = pytest.mark.parametrize("case", MASKED, ids=lambda case: case.name)
+
+
+def mask_of(case: Case) -> Tensor:
+    """Of tokens, or of classes, most of which are allowed."""
+    shape = case.shape if case.name.startswith("Choice") else case.shape[:-1]
+    return (torch.arange(torch.Size(shape).numel()) * 0.9).cos().reshape(shape) > -0.6
+
+
+def counted(found: Any, mask: Tensor) -> list[Tensor]:
+    """A result without what belongs to padding, of which it may say anything; where tokens are fewer, it says which."""
+    mask = getattr(found, "mask", mask)
+    parts = []
+    for tensor in tensors(found):
+        for shape in (mask.shape, mask.flatten().shape):
+            if tensor.shape[: len(shape)] == shape:
+                tensor = torch.where(mask.reshape(*shape, *[1] * (tensor.dim() - len(shape))), tensor, 0)
+                break
+        parts.append(tensor)
+    return parts
+
+
+@with_mask
+@pytest.mark.parametrize("mode", [True, False], ids=["training", "evaluation"])
+def test_what_is_masked_has_no_say(case: Case, mode: bool) -> None:
+    module, mask = made(case).train(mode), mask_of(case)
+    x = case.input().requires_grad_()
+    masked = ~mask if mask.shape == x.shape else ~mask[..., None].expand_as(x)
+    found = []
+    for values in (x, torch.where(masked, 30 * x.detach().cos(), x.detach())):
+        torch.manual_seed(5)
+        result = module(values, mask=mask)
+        found.append(counted(result, mask))
+    torch.testing.assert_close(*found)
+    loss_of(found[0]).backward()
+    assert x.grad is not None
+    assert not x.grad[masked].any()
+    assert x.grad[~masked].any()
+
+
+@pytest.mark.parametrize("case", [c for c in MASKED if "," not in c.name], ids=lambda case: case.name)
+def test_masks_compile_and_are_exported(case: Case) -> None:
+    torch.compiler.reset()
+    module, x, mask = made(case).train(), case.input(), mask_of(case)
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(
+        trained(module, x, lambda x: compiled(x, mask=mask)), trained(module, x, lambda x: module(x, mask=mask))
+    )
+    module.eval()
+    program = torch.export.export(module, (x,), {"mask": mask})
+    other = ~mask.roll(1, 0) | mask
+    torch.testing.assert_close(tensors(program.module()(x, mask=other)), tensors(module(x, mask=other)))
+
+
 def test_two_processes_learn_as_one(tmp_path: Path) -> None:
     torch.multiprocessing.spawn(_process, (str(tmp_path / "store"),), nprocs=2)
 
@@ -198,7 +259,7 @@ def _process(rank: int, store: str) -> None:
         x = case.input(offset=0.3 * rank)
         torch.manual_seed(rank)
         loss_of(replica(x)).backward()
-        shared = [p.grad.clone() for p in module.parameters() if p.grad is not None]
+        shared = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in module.parameters()]
         sums = []
         module.zero_grad()
         torch.manual_seed(rank)
@@ -209,3 +270,75 @@ def _process(rank: int, store: str) -> None:
             sums.append(own / 2)
         torch.testing.assert_close(shared, sums, msg=lambda words, name=case.name: f"{name}: {words}")
     torch.distributed.destroy_process_group()
+
+
+class TestControls:
+    """Modules that break the contract, one rule each, and the check that has to see it."""
+
+    class DrawsInEvaluation(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.gumbel_softmax(x)
+
+    class LooksAtNumbers(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * x if x.sum() > 0 else x
+
+    class DrawsFromElsewhere(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * x * random.random()
+
+    class KeepsToItself(nn.Module):
+        def __init__(self, **factory: Any) -> None:
+            super().__init__()
+            self.hidden = torch.randn(4)
+            self.weight = nn.Parameter(torch.randn(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.hidden * self.weight
+
+        def reset_parameters(self) -> None:
+            nn.init.uniform_(self.hidden)
+
+    class Overflows(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x @ x.T * 1e3).square()
+
+    class Deaf(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.weight.detach()
+
+    @pytest.mark.parametrize(
+        ("check", "make"),
+        [
+            (test_evaluation_is_deterministic_and_draws_nothing, DrawsInEvaluation),
+            (test_compiles_to_one_graph, LooksAtNumbers),
+            (test_exports_in_evaluation, LooksAtNumbers),
+            (test_checkpointing_draws_the_same_noise, DrawsFromElsewhere),
+            (test_training_draws_and_a_seed_says_what, DrawsFromElsewhere),
+            (test_is_made_where_and_as_it_is_told, KeepsToItself),
+            (test_resets_all_that_it_holds, KeepsToItself),
+            (test_gradients_are_finite_and_reach_what_learns, Deaf),
+            (test_says_what_it_is, Deaf),
+        ],
+    )
+    def test_is_seen(self, check: Any, make: Any) -> None:
+        with pytest.raises((AssertionError, torch._dynamo.exc.Unsupported, GuardOnDataDependentSymNode)):
+            check(Case("Wrong", make, (4, 4), draws=False))
+
+    def test_of_states_and_dtypes_is_seen(self, tmp_path: Path) -> None:
+        with pytest.raises(AssertionError):
+            test_a_state_makes_another_module_the_same(Case("Wrong", self.KeepsToItself, (4, 4)), tmp_path)
+        with pytest.raises(AssertionError):
+            test_autocast(Case("Wrong", self.Overflows, (4, 4)), torch.float16)
+
+    def test_of_padding_is_seen(self) -> None:
+        class Mean(nn.Module):
+            def forward(self, x: Tensor, *, mask: Tensor) -> Tensor:
+                return x.mean(-2)
+
+        with pytest.raises(AssertionError):
+            test_what_is_masked_has_no_say(Case("Wrong", Mean, (2, 3, 4)), True)
