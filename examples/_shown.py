@@ -43,7 +43,8 @@ class Options:
 
 
 def options(description: str | None, arguments: Sequence[str] | None = None) -> Options:
-    """Read the command line."""
+    """Read the command line, and compute on one thread: small networks are slower on several, and their sums others."""
+    torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("--short", action="store_true", help="little data and few steps: shows that it runs")
     parser.add_argument("--data-dir", type=Path, help="folder with mnist/ and text/ (default: download into a cache)")

@@ -60,7 +60,7 @@ class Setting:
     batch: int = 64
 
 
-FULL, SHORT = Setting(300, 3, 7, 256), Setting(2, 1, 2, 8, batch=8)
+FULL, SHORT = Setting(1000, 3, 7, 256), Setting(2, 1, 2, 8, batch=8)
 
 
 class Layer(nn.Module):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from drawgrad.studies.records import Measurement, Record, provenance
 from tools.published_table import published_table
 from tools.render_readme import render
@@ -58,6 +60,7 @@ def test_claims_of_one_seed_are_not_tested() -> None:
     assert "Claims" not in published_table(record(CELLS[:6]))
 
 
-def test_a_page_does_not_need_the_record(tmp_path: Path) -> None:
-    block = "<!-- published: small -->\n<!-- end -->\n"
+@pytest.mark.parametrize("kind", ["published", "record"])
+def test_a_page_does_not_need_the_record(kind: str, tmp_path: Path) -> None:
+    block = f"<!-- {kind}: small -->\n<!-- end -->\n"
     assert "Not done yet." in render(block, tmp_path)

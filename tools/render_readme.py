@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import RESULTS, ROOT
@@ -41,10 +42,8 @@ def render(text: str, folder: Path) -> str:
     def replace(found: re.Match[str]) -> str:
         name = found["name"]
         match found["kind"]:
-            case "record":
-                inside = table(read(folder / f"{name}.json"))
-            case "published":
-                inside = _published(folder / f"{name}.json")
+            case "record" | "published" as kind:
+                inside = _of_record(folder / f"{name}.json", table if kind == "record" else _published)
             case _:
                 inside = MADE[name]()
         return found[1] + inside + found[4]
@@ -52,10 +51,11 @@ def render(text: str, folder: Path) -> str:
     return BLOCK.sub(replace, text)
 
 
-def _published(path: Path) -> str:
-    if not path.exists():
-        return "\nNot done yet.\n"
-    record = read(path)
+def _of_record(path: Path, made: Callable[[Record], str]) -> str:
+    return made(read(path)) if path.exists() else "\nNot done yet.\n"
+
+
+def _published(record: Record) -> str:
     return f"\n{record.title}\n\n{published_table(record)}\n\n{_circumstances(record)}\n"
 
 
