@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import OneHotCategorical, kl_divergence
+from torch.nn import functional as F
 
 from drawgrad.functional import gumbel_softmax
 from drawgrad.kernels import cpu, ops
@@ -86,6 +88,26 @@ def steps(monitored: bool) -> Callable[[], None]:
     return run
 
 
+def steps_by_hand() -> Callable[[], None]:
+    """The same steps as one would write them with torch alone: no estimator, no schedules, no measures, no monitor."""
+    from drawgrad.studies.tasks.autoencoder.config import configure
+
+    model = Table(configure())
+
+    def run() -> None:
+        for _ in range(STEPS):
+            logits = model.logits.unflatten(-1, (-1, model.code.categories))
+            prior = model.prior_parameters.unflatten(-1, (-1, model.code.categories))
+            q = OneHotCategorical(logits=logits, validate_args=False)
+            p = OneHotCategorical(logits=prior, validate_args=False)
+            cost = model.cost(F.gumbel_softmax(q.logits, tau=0.5), q.logits).mean()
+            loss = cost + kl_divergence(q, p).mean(0).sum()
+            model.zero_grad(set_to_none=True)
+            loss.backward()
+
+    return run
+
+
 def microseconds(call: Callable[[], object], calls: int) -> float:
     """Mean time of a call."""
     begin = time.perf_counter()
@@ -100,7 +122,12 @@ def main() -> None:
     if sys.argv[1] == "draws":
         found = {name: (call, CALLS) for name, call in draws().items()}
     else:
-        found = {"100 steps": (steps(True), 1), "100 steps, no monitor": (steps(False), 1)}
+        kinds = {
+            "100 steps": steps(True),
+            "100 steps, no monitor": steps(False),
+            "100 steps, written with torch": steps_by_hand(),
+        }
+        found = {name: (call, 1) for name, call in kinds.items()}
     times: dict[str, list[float]] = {name: [] for name in found}
     for turn in range(TURNS + 1):
         for name, (call, calls) in found.items():

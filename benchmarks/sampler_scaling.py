@@ -80,6 +80,8 @@ def measure() -> list[Measurement]:
         "soft": (gumbel_softmax, SHAPE),
         "index": (gumbel_max, SHAPE),
         "soft, 32 MiB of new memory at each call": (gumbel_softmax, LARGE),
+        "copy of 32 MiB, into new memory": (Tensor.clone, LARGE),
+        "copy of 32 MiB, into memory in use": (torch.zeros(LARGE).copy_, LARGE),
     }
     cells, found = [], {}
     for name, kind in kinds.items():
