@@ -152,6 +152,16 @@ def test_a_stack_that_was_killed_goes_on_with_what_is_not_finished(three, tmp_pa
     assert {message for _, message in told if message.startswith("training")} == {"training 100 %"}
 
 
+def test_a_seed_that_fails_after_a_training_together_takes_no_other_with_it(three, tmp_path):
+    def fail(name: str, message: str) -> None:
+        if name.endswith("seed-0") and message.startswith("measuring"):
+            raise ArithmeticError("no more")
+
+    found = study("one rate", TABLE.cells[:1], 2).do(functools.partial(run, root=tmp_path, stack=2, listener=fail))
+    assert [each.failure for each in found.results] == ["ArithmeticError: no more", None]
+    assert values(found) == {1: pytest.approx(values(three)[1], abs=2e-3)}
+
+
 def test_stacks_that_diverge_say_so_seed_by_seed(tmp_path):
     divergent = study("divergent", TABLE.cells[:1])
     jobs = divergent.runs({TABLE.cells[0]: 1e38})

@@ -156,12 +156,14 @@ class Training(CellRecipe):
         for place, (run, failure) in enumerate(zip(runs, failures, strict=True)):
             begin = time.perf_counter()
             found: dict[str, Any] | Exception
-            if isinstance(failure, NotFinite):
-                found = _diverged(failure)
-            elif failure is not None:
-                found = failure
-            else:
+            try:
+                if failure is not None:
+                    raise failure
                 found = self._worth(run, configs[place], images, folders[place], percents[place], len(runs), share)
+            except NotFinite as error:
+                found = _diverged(error)
+            except Exception as error:
+                found = error
             yield place, share + time.perf_counter() - begin, found
 
     @contextlib.contextmanager

@@ -40,8 +40,9 @@ class StackableTask(Task, Protocol):
 def fit_together(runs: Sequence[Run]) -> list[Exception | None]:
     """Train several runs, each from its newest checkpoint; those that are at the same step take it as one program.
 
-    Data order, noise and weights of a run are its own, so that its result is the one that it has in any other stack:
-    bit for bit as far as torch multiplies a batch of matrices as it does one of them, and to rounding elsewhere.
+    Data order, noise and weights of a run are its own, so that it ends as it does in any other stack: bit for bit where
+    torch rounds what belongs to a run alike in a tensor of any number of them, and to rounding elsewhere. It is to
+    rounding that it ends as in the usual loop: products of several matrices add in another order than those of one.
 
     Args:
         runs: Of :class:`StackableTask`, with plans, objectives and models that are alike.
