@@ -9,7 +9,6 @@ import pytest
 
 pytest.importorskip("sphinx")
 
-from drawgrad import diagnostics
 from tools.site import api, mathml, playground
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -41,11 +40,6 @@ class TestApi:
         (tmp_path / "gone.rst").write_text("gone")
         api.write(tmp_path)
         assert not (tmp_path / "gone.rst").exists()
-
-    def test_what_nobody_calls_has_no_signature(self) -> None:
-        assert api.called(diagnostics.Verdict) == api.called(diagnostics.Writer) == ("", None)
-        assert api.called(diagnostics.Monitor) is None
-        assert api.called(diagnostics.compare) is None
 
     def test_areas_are_listed_with_what_they_are(self, tmp_path: Path) -> None:
         api.write(tmp_path)

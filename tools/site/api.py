@@ -8,15 +8,14 @@ import inspect
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_origin
+from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
-from typing_extensions import is_protocol
 
 from tools.layers import AREAS
 
-__all__ = ["called", "claims", "missing", "public", "setup", "write"]
+__all__ = ["claims", "missing", "public", "setup", "write"]
 
 PRIVATE = {"kernels", "cli", "__main__"}
 """Areas without names for programs: the command line documents itself."""
@@ -63,17 +62,10 @@ def claims(lines: list[str]) -> None:
             lines[number] = f"    {line.strip()}"
 
 
-def called(value: object) -> tuple[str, None] | None:
-    """The signature of what nobody calls, protocols and names of types: none. Others keep theirs."""
-    named = get_origin(value) is not None or (inspect.isclass(value) and is_protocol(value))
-    return ("", None) if named else None
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     """Compare the entries with the public names at the end of a build."""
     app.connect("autodoc-process-docstring", lambda *given: claims(given[-1]), priority=100)  # before sections are read
     app.connect("autodoc-skip-member", _skip)
-    app.connect("autodoc-process-signature", lambda app, what, name, value, *given: called(value))
     app.connect("build-finished", _complete)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
