@@ -347,7 +347,7 @@ def drawn(
         left.plot(torch.arange(points.shape[1]) * setting.every, points.mean(0), color=color, lw=1.4)
         signs.append(sign(way, color))
     left.axhline(top, color=FADED, lw=1, ls=":")
-    left.annotate("best play", (0, top), xytext=(2, 3), textcoords="offset points", color=FADED, fontsize=8)
+    left.annotate("best play", (0, top), xytext=(2, -10), textcoords="offset points", color=FADED, fontsize=8)
     plain_axes(left, "How it learns", "updates", "expected points of a game")
     sampled = [way for way in curves if way != "exact gradient"]
     for row, way in enumerate(sampled):
