@@ -176,6 +176,32 @@ def test_resets_all_that_it_holds(case: Case) -> None:
             assert torch.equal(tensor, before[name])
 
 
+# The others have an input of a given size in its first dimension.
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if "LearnedLevels" not in case.name and case.name != "PermutationLayer, hard"],
+    ids=lambda case: case.name,
+)
+def test_takes_no_rows(case: Case) -> None:
+    module, nothing = made(case).train(), case.input()[:0].requires_grad_()
+    for mode in (True, False):
+        found = module.train(mode)(nothing)
+        assert all(t.isfinite().all() for t in tensors(found) if t.is_floating_point())
+        assert tensors(found)[0].shape[0] == 0
+        if mode:
+            loss_of(found).backward()
+
+
+@each
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["f16", "bf16"])
+def test_half_precision_throughout(case: Case, dtype: torch.dtype) -> None:
+    module, x = made(case, dtype=dtype).train(), case.input(dtype).requires_grad_()
+    found = module(x)
+    assert tensors(found)[0].dtype == dtype
+    loss_of(found).backward()
+    assert all(g.isfinite().all() for g in [x.grad, *(p.grad for p in module.parameters())] if g is not None)
+
+
 @each
 def test_is_made_where_and_as_it_is_told(case: Case) -> None:
     for tensor in [*(module := made(case, dtype=torch.float64)).parameters(), *module.buffers()]:
@@ -311,6 +337,10 @@ class TestControls:
         def forward(self, x: Tensor) -> Tensor:
             return x * self.weight.detach()
 
+    class Averages(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mean()[None]
+
     @pytest.mark.parametrize(
         ("check", "make"),
         [
@@ -323,6 +353,7 @@ class TestControls:
             (test_resets_all_that_it_holds, KeepsToItself),
             (test_gradients_are_finite_and_reach_what_learns, Deaf),
             (test_says_what_it_is, Deaf),
+            (test_takes_no_rows, Averages),
         ],
     )
     def test_is_seen(self, check: Any, make: Any) -> None:
@@ -334,6 +365,8 @@ class TestControls:
             test_a_state_makes_another_module_the_same(Case("Wrong", self.KeepsToItself, (4, 4)), tmp_path)
         with pytest.raises(AssertionError):
             test_autocast(Case("Wrong", self.Overflows, (4, 4)), torch.float16)
+        with pytest.raises(AssertionError):
+            test_half_precision_throughout(Case("Wrong", lambda dtype: self.Overflows(), (4, 4)), torch.float16)
 
     def test_of_padding_is_seen(self) -> None:
         class Mean(nn.Module):

@@ -119,6 +119,8 @@ class Conditional(nn.Module):
         opened = z > 0.5
         rows = x.reshape(math.prod(lead), *x.shape[len(lead) :])
         y = self._updated(rows, z.reshape(-1)).reshape(x.shape)
+        if not lead.numel():  # A mean of nothing is no number.
+            return y, Gated(opened, z.detach().sum(), logits.sum())
         loss = (logits.sigmoid().mean() - self.rate).square()
         return y, Gated(opened, opened.to(z.dtype).mean(), loss)
 

@@ -113,8 +113,8 @@ class MixtureOfExperts(nn.Module):
     def _of_the_others(self, rows: Tensor, routing: Routing) -> Tensor:
         """Zero, with the gradient of the probabilities of the experts that were not chosen."""
         assert routing.probs is not None
-        probs = routing.probs.reshape(len(rows), -1)
-        experts = routing.experts.reshape(len(rows), -1)
+        probs = routing.probs.reshape(len(rows), self.router.experts)
+        experts = routing.experts.reshape(len(rows), self.router.k)
         chosen = torch.zeros_like(probs).scatter_add(1, experts.clamp(min=0), (experts >= 0).to(probs.dtype))
         if self.router.normalize:
             probs = probs / (probs * chosen).sum(-1, keepdim=True).detach().clamp(min=1e-9)
