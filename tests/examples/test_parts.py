@@ -6,8 +6,9 @@ import importlib
 from pathlib import Path
 
 import pytest
+import torch
 
-from drawgrad.studies.records import Record, read
+from drawgrad.studies.records import Measurement, Record, read
 
 EXAMPLES = {
     "l0-gates": {"dense", "gates, one penalty for all weights", "printed, one for each layer"},
@@ -17,6 +18,15 @@ EXAMPLES = {
     "operation-search": {"random search, best of 6", "mixer, the drawn operation runs"},
 }
 """Some of the cases that each record has."""
+
+
+TIMES = {"ms", "s", "x"}
+"""Units of times and of their ratios, which are never the same twice."""
+
+
+def numbers(record: Record) -> list[Measurement]:
+    """All that a seed decides."""
+    return [cell for cell in record.measurements if cell.unit not in TIMES]
 
 
 def run(name: str, data: Path, out: Path) -> Record:
@@ -31,3 +41,5 @@ def test_runs(name: str, shared_data: Path, tmp_path: Path) -> None:
     assert {cell.case for cell in record.measurements} >= EXAMPLES[name]
     assert (tmp_path / f"{name}.png").stat().st_size > 10_000
     assert record.command == f"python -m examples.{name.replace('-', '_')} --short"
+    torch.manual_seed(99)
+    assert numbers(run(name, shared_data, tmp_path)) == numbers(record) != []

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.examples.test_parts import run
+from tests.examples.test_parts import numbers, run
 
 EXAMPLES = {
     "experts": {"dense, of equal active size", "sparse", "SparseMixer", "dense gradient"},
@@ -20,3 +21,5 @@ def test_runs(name: str, shared_data: Path, tmp_path: Path) -> None:
     record = run(name, shared_data, tmp_path)
     assert {cell.case for cell in record.measurements} >= EXAMPLES[name]
     assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+    torch.manual_seed(99)
+    assert numbers(run(name, shared_data, tmp_path)) == numbers(record) != []
