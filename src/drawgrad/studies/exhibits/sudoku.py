@@ -107,10 +107,10 @@ class Sudoku(Sweep):
         )
 
     def draw(self, figure: Figure, found: Found) -> None:
-        """A board on its way to the solution; below, how soft answers become hard ones."""
+        """A board on its way to the solution; below, how soft answers become hard ones: readers of the first teacher."""
         parts: Any = figure.subfigures(2, 1)
         upper, lower = parts
-        results = [one for of in found.values() for one in of]
+        results = next(iter(self._finished(found).values()))
         draw_board(upper.subplots(1, len(ROUNDS) + 1), results[0]["example"])
         left, right = lower.subplots(1, 2)
         for color, level in zip(COLORS[1:], LEVELS, strict=False):
@@ -130,7 +130,8 @@ class Sudoku(Sweep):
 
     def signs(self) -> list[Artist]:
         """Of the lower half."""
-        return [sign("mean and standard error over seeds", marker="o", ms=3, lw=1.4)]
+        taught = f", taught by {self.teachers[0]}" if len(self.teachers) > 1 else ""
+        return [sign(f"mean and standard error over seeds{taught}", marker="o", ms=3, lw=1.4)]
 
     @property
     def size(self) -> tuple[float, float]:
