@@ -107,7 +107,7 @@ class Sudoku(Sweep):
         )
 
     def draw(self, figure: Figure, found: Found) -> None:
-        """A board on its way to the solution; below, how soft answers become hard ones: readers of the first teacher."""
+        """A board on its way to the solution; below, how soft answers become hard ones, by the first teacher."""
         parts: Any = figure.subfigures(2, 1)
         upper, lower = parts
         results = next(iter(self._finished(found).values()))
