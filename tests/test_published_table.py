@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from drawgrad.studies.records import Measurement, Record, provenance
-from tools.published_table import published_table
+from tools.published_table import printed_table, published_table
 from tools.render_readme import render
 
 CELLS = [
@@ -52,6 +52,12 @@ def test_a_row_without_printed_figures_has_a_table_of_its_own_and_says_what_is_n
     assert "| A | 2 | not done |" in text
     # B has no such cell, and none is missing.
     assert "| B |  |" not in text
+
+
+def test_the_printed_cells_alone() -> None:
+    text = printed_table(record(CELLS))
+    assert "| A | 1 | 72.0 | 70.12 ± 0.05 (3) |" in text
+    assert not any(other in text for other in ("| B |", "VAE", "beats", "0.003", "minutes"))
 
 
 def test_claims_of_one_seed_are_not_tested() -> None:

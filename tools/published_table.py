@@ -9,7 +9,7 @@ from drawgrad._tables import markdown_table, significant, with_spread
 from drawgrad.studies.records import Measurement, Record
 from drawgrad.studies.reproduction.findings import words_of
 
-__all__ = ["cost", "published_table"]
+__all__ = ["cost", "printed_table", "published_table"]
 
 Cells = dict[tuple[str, str], Measurement]
 
@@ -24,12 +24,20 @@ def published_table(record: Record) -> str:
     rows = _with(cells, ", evaluations")
     printed = [row for row in rows if row in _with(cells, ", printed")]
     others = [row for row in rows if row not in printed]
-    parts = [_figures(cells, some) for some in (printed, others) if some]
+    parts = [_figures(cells, some, _methods(cells, some)) for some in (printed, others) if some]
     claims = _claims(cells)
     if claims:
         parts += ["Claims of the paper, by paired t-tests over seeds; p is corrected for their number (Holm).", claims]
     details = _details(cells, rows)
     return "\n\n".join([*parts, *([details] if details else []), cost(record)])
+
+
+def printed_table(record: Record) -> str:
+    """The cells that the paper prints, beside ours, and nothing else."""
+    cells = {(cell.case, cell.quantity): cell for cell in record.measurements}
+    rows = _with(cells, ", printed")
+    methods = [method for method in _methods(cells, rows) if any((method, f"{row}, printed") in cells for row in rows)]
+    return _figures(cells, rows, methods)
 
 
 def cost(record: Record) -> str:
@@ -51,13 +59,13 @@ def _methods(cells: Cells, rows: list[str]) -> list[str]:
     return list(dict.fromkeys(case for case, quantity in cells if quantity in known))
 
 
-def _figures(cells: Cells, rows: list[str]) -> str:
+def _figures(cells: Cells, rows: list[str], methods: list[str]) -> str:
     printed = set(_with(cells, ", printed"))
     headings = ["", "evaluations a step"]
     for row in rows:
         headings += [f"{row}: printed", "ours"] if row in printed else [row]
     lines = []
-    for method in _methods(cells, rows):
+    for method in methods:
         counts = sorted({int(cell.value) for row in rows if (cell := cells.get((method, f"{row}, evaluations")))})
         line = [method, " or ".join(map(str, counts))]
         for row in rows:

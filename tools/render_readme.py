@@ -17,13 +17,15 @@ from drawgrad._tables import markdown_table
 from drawgrad.studies.records import Record, read, tabulated
 from tools.estimator_table import claims, ideas, structures
 from tools.layers import layers
-from tools.published_table import published_table
+from tools.published_table import printed_table, published_table
 from tools.record_table import records
 from tools.tree import tree
 
 __all__ = ["main", "render", "table"]
 
-BLOCK = re.compile(r"(<!-- (?P<kind>record|published|made): (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(
+    r"(<!-- (?P<kind>record|published|printed|made): (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL
+)
 MADE = {
     "claims": claims,
     "ideas": ideas,
@@ -42,8 +44,8 @@ def render(text: str, folder: Path) -> str:
     def replace(found: re.Match[str]) -> str:
         name = found["name"]
         match found["kind"]:
-            case "record" | "published" as kind:
-                inside = _of_record(folder / f"{name}.json", table if kind == "record" else _published)
+            case "record" | "published" | "printed" as kind:
+                inside = _of_record(folder / f"{name}.json", SHOWN[kind])
             case _:
                 inside = MADE[name]()
         return found[1] + inside + found[4]
@@ -55,13 +57,13 @@ def _of_record(path: Path, made: Callable[[Record], str]) -> str:
     return made(read(path)) if path.exists() else "\nNot done yet.\n"
 
 
-def _published(record: Record) -> str:
-    return f"\n{record.title}\n\n{published_table(record)}\n\n{_circumstances(record)}\n"
-
-
 def table(record: Record) -> str:
     """A record in Markdown: title, one row for each case, and the circumstances."""
-    return f"\n{record.title}\n\n{markdown_table(*tabulated(record.measurements))}\n\n{_circumstances(record)}\n"
+    return _shown(record, markdown_table(*tabulated(record.measurements)))
+
+
+def _shown(record: Record, body: str) -> str:
+    return f"\n{record.title}\n\n{body}\n\n{_circumstances(record)}\n"
 
 
 def _circumstances(record: Record) -> str:
@@ -73,6 +75,14 @@ def _circumstances(record: Record) -> str:
         f"<sub>± {record.spread}, n = {times}. {record.device}, CPU threads: {record.threads}; {versions}; "
         f"commit {commit}, {record.date}. `{record.command}`</sub>"
     )
+
+
+SHOWN: dict[str, Callable[[Record], str]] = {
+    "record": table,
+    "published": lambda record: _shown(record, published_table(record)),
+    "printed": lambda record: _shown(record, printed_table(record)),
+}
+"""What is made of a record: its table, that of a published one with all that is known of it, or its printed cells."""
 
 
 def main(arguments: list[str] | None = None) -> int:
