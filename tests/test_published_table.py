@@ -66,7 +66,7 @@ def test_claims_of_one_seed_are_not_tested() -> None:
     assert "Claims" not in published_table(record(CELLS[:6]))
 
 
-@pytest.mark.parametrize("kind", ["published", "record"])
+@pytest.mark.parametrize("kind", ["published", "printed"])
 def test_a_page_does_not_need_the_record(kind: str, tmp_path: Path) -> None:
     block = f"<!-- {kind}: small -->\n<!-- end -->\n"
     assert "Not done yet." in render(block, tmp_path)
