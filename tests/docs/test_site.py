@@ -46,6 +46,10 @@ class TestApi:
         index = (tmp_path / "index.rst").read_text()
         assert ":doc:`drawgrad.schedules <schedules>`\n    Schedules for temperatures" in index
 
+    def test_a_constant_has_its_own_text(self) -> None:
+        assert "".join(api.text_of("drawgrad.playground.PAGE")).startswith("The folder of the page")
+        assert api.text_of("drawgrad.playground.nothing") == []
+
     def test_claims_become_fields(self) -> None:
         lines = ["Estimates: the value", "at D.", "Bias: none.", "", "Plain: text."]
         api.claims(lines)

@@ -6,16 +6,18 @@ import importlib
 import importlib.util
 import inspect
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.pycode import ModuleAnalyzer
 
 from tools.layers import AREAS
 
-__all__ = ["claims", "missing", "public", "setup", "write"]
+__all__ = ["claims", "missing", "public", "setup", "text_of", "write"]
 
 PRIVATE = {"kernels", "cli", "__main__"}
 """Areas without names for programs: the command line documents itself."""
@@ -62,9 +64,19 @@ def claims(lines: list[str]) -> None:
             lines[number] = f"    {line.strip()}"
 
 
+def text_of(path: str) -> list[str]:
+    """What stands below a name that is neither class nor function, in the module of its area that defines it."""
+    area, _, name = path.rpartition(".")
+    for module in sorted(sys.modules):
+        if module.startswith(area) and (found := ModuleAnalyzer.for_module(module).find_attr_docs().get(("", name))):
+            return found
+    return []
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Compare the entries with the public names at the end of a build."""
     app.connect("autodoc-process-docstring", lambda *given: claims(given[-1]), priority=100)  # before sections are read
+    app.connect("autodoc-process-docstring", _describe)
     app.connect("autodoc-skip-member", _skip)
     app.connect("build-finished", _complete)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -75,6 +87,12 @@ def _complete(app: Sphinx, error: Exception | None) -> None:
         left = missing(set(app.env.domains.python_domain.objects))
         if left:
             raise ExtensionError(f"public names without an entry in the API pages: {', '.join(left)}")
+
+
+def _describe(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """A constant that an area takes from its module has its own text, not that of its type."""
+    if what == "data":
+        lines[:] = text_of(name) or lines
 
 
 def _skip(app: Sphinx, what: str, name: str, value: object, skip: bool, options: object) -> bool | None:
