@@ -110,9 +110,14 @@ def as_flag(value: object, name: str) -> bool:
     return bool(value)
 
 
+def _is_integer(value: object) -> bool:
+    """Whether it is an integer; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def check_integer(value: object, name: str) -> None:
     """Refuse anything but an integer; True and False are none."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if not _is_integer(value):
         raise TypeError(
             f"{name} must be an integer, but it is {value!r} ({type(value).__name__}); convert it with int()"
         )
@@ -122,7 +127,7 @@ def as_integers(value: object, name: str) -> tuple[int, ...]:
     """An integer, or a sequence of them, as a tuple; anything else is refused."""
     found = tuple(value) if isinstance(value, Sequence) else (value,)
     for each in found:
-        if isinstance(each, bool) or not isinstance(each, Integral):
+        if not _is_integer(each):
             raise TypeError(
                 f"{name} must be an integer or a sequence of integers, but it is {value!r} ({type(value).__name__}); "
                 "convert each with int()"
