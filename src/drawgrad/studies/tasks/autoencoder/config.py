@@ -14,6 +14,7 @@ __all__ = [
     "CodeSettings",
     "DataSettings",
     "GradientSettings",
+    "ImageSettings",
     "LatentSettings",
     "MachineSettings",
     "MeasurementSettings",
@@ -198,6 +199,22 @@ class LatentSettings(Protocol):
     @property
     def optimization(self) -> OptimizationSettings:
         """Of the optimizer, and the seed."""
+
+
+class ImageSettings(LatentSettings, Protocol):
+    """What the settings of every training on images hold."""
+
+    @property
+    def data(self) -> DataSettings:
+        """Of the images, and how many make a batch."""
+
+    @property
+    def measurement(self) -> MeasurementSettings:
+        """Of checkpoints, at least."""
+
+    @property
+    def machine(self) -> MachineSettings:
+        """Of the device."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -19,10 +19,10 @@ from drawgrad.studies.data import Images
 from drawgrad.studies.data.images import fixed_binarization
 from drawgrad.studies.files import write_atomically
 from drawgrad.studies.runs.folder import RunFolder
-from drawgrad.studies.runs.loop import Plan, Progress, Run, fit
+from drawgrad.studies.runs.loop import Plan, Progress, Run, Task, fit
 from drawgrad.studies.runs.settings import SettingError, read_settings, to_json
 from drawgrad.studies.tasks.autoencoder.code import code_of
-from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, OptimizationSettings
+from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, ImageSettings, OptimizationSettings
 from drawgrad.studies.tasks.autoencoder.evaluation import code_usage, multi_sample_bound
 from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
 from drawgrad.studies.tasks.autoencoder.model import VAE
@@ -34,6 +34,7 @@ __all__ = [
     "TrainedVAE",
     "build_model",
     "check_memory",
+    "image_run",
     "lr_schedule",
     "make_optimizer",
     "measure",
@@ -42,6 +43,9 @@ __all__ = [
     "train_vae",
     "vae_run",
 ]
+
+Settings = TypeVar("Settings", bound=ImageSettings)
+Model = TypeVar("Model", bound=nn.Module)
 
 TEST_SEED = 20161103
 """Seed of the binarization of grey test images: the same in every run, so that runs compare."""
@@ -193,18 +197,49 @@ def vae_run(
     Raises:
         SettingError: If the device does not exist, or the model does not fit into its memory.
     """
+    return image_run(
+        config, images, folder, build_model, lambda model, steps: VAETask(model, images, config, steps),
+        listener=listener, stop=stop,
+    )  # fmt: skip
+
+
+def image_run(
+    config: Settings,
+    images: Images,
+    folder: RunFolder,
+    build: Callable[[Settings, Images], Model],
+    make_task: Callable[[Model, int], Task],
+    *,
+    listener: Callable[[Progress], None],
+    stop: Callable[[], bool] = lambda: False,
+) -> Run:
+    """A training on images that is to begin, or to continue from the newest checkpoint in the folder.
+
+    Args:
+        config: The settings, as the folder has them.
+        images: The data that they name.
+        folder: Where the run lives.
+        build: Makes the untrained model of settings and images.
+        make_task: Makes the task of that model, on its device, and of the number of steps.
+        listener: Told of every step.
+        stop: Asked after every step whether to stop there.
+
+    Raises:
+        SettingError: If the device does not exist, or the model cannot be built.
+    """
     device = select_device(config.machine.device)
-    model = build_model(config, images).to(device)
+    model = build(config, images).to(device)
     seed = config.optimization.seed
     plan = Plan(config.optimization.epochs, config.data.batch_size, seed, config.measurement.checkpoint_every)
+    steps = plan.steps(len(images.train))
     return Run(
-        VAETask(model, images, config, plan.steps(len(images.train))),
+        make_task(model, steps),
         make_optimizer(config.optimization, model),
         plan,
         torch.Generator(device).manual_seed(seed),
         folder.saved(config),
         folder.journal,
-        lr=lr_schedule(config.optimization, plan.steps(len(images.train))),
+        lr=lr_schedule(config.optimization, steps),
         listener=listener,
         stop=stop,
     )

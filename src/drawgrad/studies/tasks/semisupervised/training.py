@@ -14,12 +14,12 @@ from drawgrad.studies.data.images import binarize
 from drawgrad.studies.data.labels import Labels
 from drawgrad.studies.runs.average import Averaged
 from drawgrad.studies.runs.folder import RunFolder
-from drawgrad.studies.runs.loop import Plan, Progress, Run
+from drawgrad.studies.runs.loop import Progress, Run
 from drawgrad.studies.runs.settings import SettingError
 from drawgrad.studies.tasks.autoencoder.evaluation import mean_and_error
 from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
 from drawgrad.studies.tasks.autoencoder.objective import ImageTask
-from drawgrad.studies.tasks.autoencoder.training import lr_schedule, make_optimizer, select_device
+from drawgrad.studies.tasks.autoencoder.training import image_run
 from drawgrad.studies.tasks.reading.network import moved
 from drawgrad.studies.tasks.semisupervised.config import SemiSupervisedConfig
 from drawgrad.studies.tasks.semisupervised.model import SemiSupervisedVAE
@@ -192,18 +192,7 @@ def classifier_run(
     Raises:
         SettingError: If the device does not exist, the estimator does not fit, or a class has too few images.
     """
-    device = select_device(config.machine.device)
-    model = build_classifier(config, images).to(device)
-    seed = config.optimization.seed
-    plan = Plan(config.optimization.epochs, config.data.batch_size, seed, config.measurement.checkpoint_every)
-    steps = plan.steps(len(images.train))
-    return Run(
-        SemiSupervisedTask(model, images, labels, config, steps),
-        make_optimizer(config.optimization, model),
-        plan,
-        torch.Generator(device).manual_seed(seed),
-        folder.saved(config),
-        folder.journal,
-        lr=lr_schedule(config.optimization, steps),
-        listener=listener,
-    )
+    return image_run(
+        config, images, folder, build_classifier,
+        lambda model, steps: SemiSupervisedTask(model, images, labels, config, steps), listener=listener,
+    )  # fmt: skip

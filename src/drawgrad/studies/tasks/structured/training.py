@@ -10,13 +10,13 @@ from drawgrad._typing import Float, Int, Tensor
 from drawgrad.estimators import Rebar, Relax
 from drawgrad.studies.data import Images
 from drawgrad.studies.runs.folder import RunFolder
-from drawgrad.studies.runs.loop import Plan, Progress, Run
+from drawgrad.studies.runs.loop import Progress, Run
 from drawgrad.studies.runs.seeds import seeds_of
 from drawgrad.studies.tasks.autoencoder.code import code_of
 from drawgrad.studies.tasks.autoencoder.evaluation import Bound, bound_of
 from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
 from drawgrad.studies.tasks.autoencoder.objective import VALID_SEED, ImageTask
-from drawgrad.studies.tasks.autoencoder.training import lr_schedule, make_optimizer, select_device
+from drawgrad.studies.tasks.autoencoder.training import image_run
 from drawgrad.studies.tasks.structured.config import StructuredConfig
 from drawgrad.studies.tasks.structured.model import StochasticNetwork
 
@@ -115,18 +115,7 @@ def network_run(
     Raises:
         SettingError: If the device does not exist, or the estimator does not fit.
     """
-    device = select_device(config.machine.device)
-    model = build_network(config, images).to(device)
-    seed = config.optimization.seed
-    plan = Plan(config.optimization.epochs, config.data.batch_size, seed, config.measurement.checkpoint_every)
-    steps = plan.steps(len(images.train))
-    return Run(
-        StructuredTask(model, images, config, steps),
-        make_optimizer(config.optimization, model),
-        plan,
-        torch.Generator(device).manual_seed(seed),
-        folder.saved(config),
-        folder.journal,
-        lr=lr_schedule(config.optimization, steps),
+    return image_run(
+        config, images, folder, build_network, lambda model, steps: StructuredTask(model, images, config, steps),
         listener=listener,
-    )
+    )  # fmt: skip
