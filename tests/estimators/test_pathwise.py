@@ -51,6 +51,15 @@ class TestGradient:
         with pytest.raises(AssertionError, match="the mean of entry"):
             assert_mean(pathwise, density, resolution=0.05)
 
+    def test_its_samples_carry_it(self) -> None:
+        loc, pairs = torch.zeros(4, requires_grad=True), {"a": Normal(torch.zeros(4), 1.0), "b": Laplace(0.0, 1.0)}
+        z = Pathwise(samples=3).rsample(Normal(loc, 1.0), seed=1)
+        seen: list[Tensor] = []
+        Pathwise(samples=3)(lambda z: seen.append(z) or z, Normal(loc, 1.0), seed=1)
+        assert torch.equal(z, seen[0])
+        assert torch.autograd.grad(z.sum(), loc)[0].tolist() == [3.0] * 4
+        assert {name: tuple(each.shape) for name, each in Pathwise().rsample(pairs).items()} == {"a": (1, 4), "b": (1,)}
+
     def test_of_variables_that_share_a_cost(self) -> None:
         loc = torch.zeros(5, 3, requires_grad=True)
         for q in (Laplace(loc, 1.0), Independent(Laplace(loc, 1.0), 1)):

@@ -45,7 +45,11 @@ from drawgrad.estimators.structured import (
     STGumbelTopK,
     UnorderedSet,
 )
-from drawgrad.estimators.surrogate import StraightThroughEstimator, SurrogateEstimator
+from drawgrad.estimators.surrogate import (
+    ReparameterizedEstimator,
+    StraightThroughEstimator,
+    SurrogateEstimator,
+)
 
 __all__ = [
     "ESTIMATORS",
@@ -83,6 +87,7 @@ __all__ = [
     "ReinMaxRao",
     "Reinforce",
     "Relax",
+    "ReparameterizedEstimator",
     "Rodeo",
     "STGumbelSoftmax",
     "STGumbelTopK",

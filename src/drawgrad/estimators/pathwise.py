@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from drawgrad.estimators.base import SampleEstimator
-from drawgrad.estimators.cost import Cost
 from drawgrad.estimators.registry import register
+from drawgrad.estimators.surrogate import ReparameterizedEstimator
 from drawgrad.functional import seeded
 from drawgrad.variables import Distributions, Variable, bound_to_batch, variables_of
 
@@ -19,7 +18,7 @@ __all__ = ["Pathwise"]
 
 @register
 @dataclass(frozen=True, kw_only=True)
-class Pathwise(SampleEstimator):
+class Pathwise(ReparameterizedEstimator):
     r"""Pathwise, or reparameterization: the cost's gradient, carried through the sampler of ``q``.
 
     .. math:: f'(z)\, \partial z / \partial \theta, \qquad z = \texttt{q.rsample}()
@@ -49,7 +48,6 @@ class Pathwise(SampleEstimator):
 
     unbiased: ClassVar[bool] = True
     twice_differentiable: ClassVar[bool] = True
-    needs_cost_gradient: ClassVar[bool] = True
     takes: ClassVar[type] = Variable
     compiles: ClassVar[bool] = False
 
@@ -59,10 +57,10 @@ class Pathwise(SampleEstimator):
             None if lacking is None else f"takes q = any distribution with rsample, but q is a {type(lacking).__name__}"
         )
 
-    def estimate(self, cost: Cost, variable: Variable, seed: Tensor) -> Tensor:
+    def reparameterized(self, variable: Variable, seed: Tensor) -> Any:
         if variable.place.row:
             raise bound_to_batch(variable.q)
-        return cost.through(variable.map(self._rsample, seed)).mean(0)
+        return variable.map(self._rsample, seed)
 
     def _rsample(self, variable: Variable, seed: Tensor) -> Tensor:
         with seeded(seed):

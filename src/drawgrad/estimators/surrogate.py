@@ -16,27 +16,21 @@ from drawgrad.functional import draw_seed, not_differentiable
 from drawgrad.kernels.state import apply_of
 from drawgrad.variables import Distributions, Place, Relaxable, Variable, variables_of
 
-__all__ = ["StraightThroughEstimator", "SurrogateEstimator"]
+__all__ = ["ReparameterizedEstimator", "StraightThroughEstimator", "SurrogateEstimator"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SurrogateEstimator(SampleEstimator):
+class ReparameterizedEstimator(SampleEstimator):
     """An estimator that is a sample: its gradient goes through the cost and then through the sample.
 
-    Such a sample is useful without a cost as well: :meth:`rsample` is what a layer calls.
+    Such a sample is useful without a mean of costs as well: :meth:`rsample` is what a layer calls.
     """
 
-    unbiased: ClassVar[bool] = False
     needs_cost_gradient: ClassVar[bool] = True
-    takes: ClassVar[type] = Relaxable
 
     @abstractmethod
-    def surrogate(self, variable: Relaxable, seed: Tensor) -> Tensor:
-        """Samples z of ``variable`` with this estimator's gradient for its logits."""
-
-    def obstacle(self, q: Distributions) -> str | None:
-        found = [part for part in variables_of(q).parts if not isinstance(part, self.takes)]
-        return self.refusal(found[0].q) if found else None
+    def reparameterized(self, variable: Variable, seed: Tensor) -> Any:
+        """As many samples z of ``variable`` as :attr:`samples` says, with this estimator's gradient."""
 
     def rsample(
         self,
@@ -63,11 +57,29 @@ class SurrogateEstimator(SampleEstimator):
         self.check_supported(q)
         variable = placed(variables_of(q), row_offset)
         seed = draw_seed(generator=generator, seed=seed, device=variable.device)
-        return variable.expand(self.samples).map(self.surrogate, seed)
+        return self.reparameterized(variable, seed)
 
     def estimate(self, cost: Cost, variable: Variable, seed: Tensor) -> Tensor:
-        z = variable.expand(self.samples).map(self.surrogate, seed)
-        return cost.through(z).mean(0)
+        return cost.through(self.reparameterized(variable, seed)).mean(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurrogateEstimator(ReparameterizedEstimator):
+    """One for choices, whose sample has no gradient of its own and gets one in its place."""
+
+    unbiased: ClassVar[bool] = False
+    takes: ClassVar[type] = Relaxable
+
+    @abstractmethod
+    def surrogate(self, variable: Relaxable, seed: Tensor) -> Tensor:
+        """Samples z of ``variable`` with this estimator's gradient for its logits."""
+
+    def obstacle(self, q: Distributions) -> str | None:
+        found = [part for part in variables_of(q).parts if not isinstance(part, self.takes)]
+        return self.refusal(found[0].q) if found else None
+
+    def reparameterized(self, variable: Variable, seed: Tensor) -> Any:
+        return variable.expand(self.samples).map(self.surrogate, seed)
 
 
 @dataclass(frozen=True, kw_only=True)

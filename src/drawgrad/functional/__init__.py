@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from drawgrad.functional.beam import Beams, beam_weights, gumbel_given_largest, stochastic_beam_search
 from drawgrad.functional.binary import binary_concrete
+from drawgrad.functional.bound import multi_sample_bound
 from drawgrad.functional.categorical import gumbel_max, gumbel_softmax
 from drawgrad.functional.conditional import conditional_gumbel, conditional_logistic
 from drawgrad.functional.divergence import bernoulli_kl, categorical_kl
@@ -47,6 +48,7 @@ __all__ = [
     "log_esp",
     "log_permanent",
     "logistic_noise",
+    "multi_sample_bound",
     "not_differentiable",
     "permutation_marginals",
     "permutation_sample",

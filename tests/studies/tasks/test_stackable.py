@@ -54,8 +54,9 @@ def test_every_gradient_that_may_be_stacked_is_the_one_of_the_usual_loop(kind, l
     whole = KINDS[kind].changed(**LATENT[latent])
     recipes = {name: whole.changed(estimator=name) for name in fitting(whole.config(0))}
     recipes |= {f"Reinforce, {name}": recipes["Reinforce"].changed(baseline=name) for name in ("none", "nvil")}
+    recipes["ReinMax, bound"] = recipes["ReinMax"].changed(samples=2, multi_sample_bound=True)
     stackable = {name: recipe for name, recipe in recipes.items() if recipe.single() is None}
-    assert {"GumbelSoftmax", "MuProp", "Reinforce, nvil"} <= stackable.keys()
+    assert {"GumbelSoftmax", "MuProp", "Reinforce, nvil", "ReinMax, bound"} <= stackable.keys()
     for name, recipe in stackable.items():
         usual, stacked = (weights(recipe, tmp_path / name, stack) for stack in (False, True))
         found = [difference(*pair) for pair in zip(usual, stacked, strict=True)]

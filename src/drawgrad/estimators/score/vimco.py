@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,6 +12,7 @@ from drawgrad.estimators.base import SampleEstimator
 from drawgrad.estimators.cost import Cost
 from drawgrad.estimators.loss import first_order, sum_variables
 from drawgrad.estimators.registry import register
+from drawgrad.functional import multi_sample_bound
 from drawgrad.variables import Scored
 
 __all__ = ["Vimco"]
@@ -68,19 +68,14 @@ class Vimco(SampleEstimator):
         drawn = variable.expand(self.samples)
         index = drawn.draw(seed)
         costs = cost(drawn.sample_of(index))
-        bound = _bound(costs)
+        bound = multi_sample_bound(costs)
         known = costs.detach()
         itself = torch.eye(self.samples, dtype=torch.bool, device=costs.device)
         itself = itself.reshape(self.samples, self.samples, *[1] * (costs.dim() - 1))
         # Row s holds the costs of all but sample s. They are summed as such: an infinite cost must not meet itself.
         others = torch.where(itself, 0.0, known).sum(1, keepdim=True) / (self.samples - 1)
-        without = _bound(torch.where(itself, others, known).transpose(0, 1))
+        without = multi_sample_bound(torch.where(itself, others, known).transpose(0, 1))
         # A baseline may be any number that the others yield; where they are all impossible, zero.
         without = torch.where(without.isinf(), 0.0, without)
         score = sum_variables(drawn.log_prob(index), costs)
         return bound + first_order((bound.detach() - without) * score, costs).sum(0)
-
-
-def _bound(costs: Tensor) -> Tensor:
-    """-log mean exp(-costs) over the first dimension."""
-    return math.log(costs.shape[0]) - (-costs).logsumexp(0)

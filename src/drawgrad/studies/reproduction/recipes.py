@@ -266,7 +266,8 @@ class TrainStructured(Training):
         estimator = make_estimator(config)
         once = estimator.evaluations(_states(config.model), config.model.variables)
         # All layers are drawn at once for a multi-sample bound; otherwise each sample of a layer has its own above it.
-        return once if estimator.multi_sample_bound else once**config.model.layers
+        bound = estimator.multi_sample_bound or config.objective.multi_sample_bound
+        return once if bound else once**config.model.layers
 
     def prepared(
         self, config: structured.StructuredConfig, images: Images, folder: RunFolder,

@@ -95,6 +95,41 @@ class TestMultiSampleBound:
         exact = float(task_of("Exact").loss(torch.arange(40), 0, torch.Generator())[0].detach())
         assert bound(50) < bound(2) < exact
 
+    def test_of_samples_with_a_gradient_has_the_value_of_vimco_and_its_gradient_for_the_decoder(self):
+        """Both draw hard samples: in the mean over draws they agree where no gradient goes through a sample."""
+
+        def draws(name: str) -> torch.Tensor:
+            task = task_of(name, samples=3, multi_sample_bound=name != "Vimco")
+            generator, bias = torch.Generator().manual_seed(len(name)), task.model.decoder_out.bias
+            losses = [task.loss(torch.arange(5), 0, generator)[0] for _ in range(300)]
+            rows = [torch.cat([loss[None], torch.autograd.grad(loss, bias)[0]]) for loss in losses]
+            return torch.stack(rows).double()
+
+        vimco = draws("Vimco")
+        assert_mean(draws("ReinMax") - vimco, torch.zeros(vimco.shape[1], dtype=torch.float64), resolution=0.5)
+
+    def test_of_normal_samples_has_the_gradient_of_the_score(self):
+        """Pathwise and VIMCO estimate one gradient, of the encoder too, though by other means."""
+
+        def draws(name: str, count: int) -> torch.Tensor:
+            settings = {"latent": "gaussian", "samples": 3, "multi_sample_bound": name == "Pathwise"}
+            task, generator = task_of(name, **settings), torch.Generator().manual_seed(2)
+            bias = task.model.encoder[2].bias
+            losses = (task.loss(torch.arange(5), 0, generator)[0] for _ in range(count))
+            return torch.stack([torch.autograd.grad(loss, bias)[0] for loss in losses]).double()
+
+        score = draws("Vimco", 600)
+        assert_mean(score, draws("Pathwise", 600).mean(0), resolution=3.5)
+
+    def test_of_relaxed_samples_is_that_of_hard_ones_where_it_is_cold(self):
+        def loss(name: str) -> float:
+            settings = {"samples": 5, "multi_sample_bound": True, "tau": 1e-4, "tau_min": 1e-4}
+            task, generator = task_of(name, **settings), torch.Generator().manual_seed(1)
+            with torch.no_grad():
+                return float(task.loss(torch.arange(40), 0, generator)[0])
+
+        assert loss("GumbelSoftmax") == pytest.approx(loss("STGumbelSoftmax"), rel=1e-3)
+
     def test_weighs_its_kl(self):
         task = task_of("Vimco", kl_warmup=10)
         with torch.no_grad():
@@ -197,6 +232,22 @@ class TestRefusals:
                 "samples the KL, so that no variable has its own",
             ),
             ({"estimator": "ReinMax", "kl": "exact"}, "kl", "needs no such choice, only Reinforce does"),
+            ({"multi_sample_bound": True}, "multi_sample_bound", "GumbelSoftmax draws 1; give --estimator and --samp"),
+            (
+                {"estimator": "LeaveOneOut", "samples": 4, "multi_sample_bound": True},
+                "multi_sample_bound",
+                "needs an estimator whose samples carry a gradient, but LeaveOneOut has none",
+            ),
+            (
+                {"estimator": "Vimco", "samples": 4, "multi_sample_bound": True},
+                "multi_sample_bound",
+                "because Vimco is of such a bound in any case",
+            ),
+            (
+                {"estimator": "ReinMax", "samples": 4, "multi_sample_bound": True, "free_bits": 0.1},
+                "free_bits",
+                "samples the KL, so that no variable has its own",
+            ),
         ],
     )
     def test_name_the_setting_and_what_fits(self, settings, setting, message):
@@ -214,6 +265,7 @@ class TestRefusals:
             {},
             {"hard": True, "tau": 1.0},
             {"estimator": "ReinMax", "tau": 1.0, "samples": 4},
+            {"estimator": "ReinMax", "samples": 4, "multi_sample_bound": True},
             {"estimator": "Reinforce", "baseline": "none", "free_bits": 0.1},
             {"estimator": "Reinforce", "baseline": "nvil", "free_bits": 0.1, "kl": "exact"},
         ],

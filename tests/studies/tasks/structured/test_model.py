@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from drawgrad.estimators import Exact, GumbelSoftmax, LeaveOneOut, Vimco
+from drawgrad.estimators import Exact, GumbelSoftmax, LeaveOneOut, StraightThrough, Vimco
 from drawgrad.studies.runs.seeds import seeds_of
 from drawgrad.studies.tasks.autoencoder.code import BernoulliCode, CategoricalCode
 from drawgrad.studies.tasks.structured.model import StochasticNetwork
@@ -117,6 +117,23 @@ def test_a_multi_sample_bound_is_of_all_layers_together(pairs, generator):
     for grad, exact_grad in zip(grads, expected, strict=True):
         # 100,000 draws whose standard deviation is about one: six standard errors.
         assert torch.allclose(grad, exact_grad, atol=0.03)
+
+
+def test_a_bound_of_samples_with_a_gradient_is_that_of_all_layers(pairs, generator):
+    x, y = (each[:1] for each in pairs)
+    model = network(CODES[1], StraightThrough(samples=2))
+    model.of_all_samples = True
+    prior, likelihood = by_state(model, x, y)
+    p, costs = prior.exp().flatten(1)[0], -likelihood[:, None].expand_as(prior).flatten(1)[0]
+    bounds = -torch.logaddexp(-costs[:, None], -costs).sub(torch.tensor(2.0).log())
+    exact = (p[:, None] * p * bounds).sum()
+    found = model.expected_cost(x.expand(100_000, -1), y.expand(100_000, -1), seeds_of(generator))
+    assert_mean(found, exact, resolution=0.05)
+    (expected,) = torch.autograd.grad(exact, model.output.bias)
+    (grad,) = torch.autograd.grad(found.mean(), model.output.bias, retain_graph=True)
+    # The last layer sees hard samples, so its gradient has no bias: six standard errors.
+    assert torch.allclose(grad, expected, atol=0.03)
+    assert all((each != 0).any() for each in torch.autograd.grad(found.mean(), [layer.bias for layer in model.layers]))
 
 
 def test_a_relaxed_sample_reaches_every_layer(pairs, generator):

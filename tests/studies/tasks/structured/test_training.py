@@ -76,3 +76,5 @@ def test_every_step_has_the_temperature_of_the_schedule():
 def test_an_estimator_that_does_not_fit_is_refused():
     with pytest.raises(SettingError, match="DisArm does not take a categorical code; those that fit"):
         build_network(settings(estimator="DisArm"), IMAGES)
+    with pytest.raises(SettingError, match=r"multi_sample_bound needs several samples an image, but ReinMax draws 1"):
+        build_network(settings(estimator="ReinMax", multi_sample_bound=True), IMAGES)

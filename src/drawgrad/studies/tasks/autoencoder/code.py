@@ -52,6 +52,11 @@ class Code(ABC, Generic[Q]):
     def kl(self, q: Q, p: Q) -> Float[Tensor, "*batch variables"]:
         """KL(q, p) of each variable in nats, in closed form."""
 
+    def log_prob(self, q: Q, z: Tensor) -> Float[Tensor, "*batch variables"]:
+        """log q(z) of each variable, by a formula that has a gradient for z, and goes on between hard samples."""
+        found: Tensor = q.log_prob(z)
+        return found
+
     def flat(self, z: Tensor) -> Float[Tensor, "*batch features"]:
         """A sample as the input of the decoder."""
         return z
@@ -82,6 +87,10 @@ class CategoricalCode(Code[OneHotCategorical]):
 
     def kl(self, q: OneHotCategorical, p: OneHotCategorical) -> Float[Tensor, "*batch variables"]:
         return categorical_kl(q.logits, p.logits)
+
+    def log_prob(self, q: OneHotCategorical, z: Tensor) -> Float[Tensor, "*batch variables"]:
+        # That of torch looks for the largest entry, through which no gradient leads.
+        return (z * q.logits).sum(-1)
 
     def flat(self, z: Tensor) -> Float[Tensor, "*batch features"]:
         return z.flatten(-2)

@@ -11,6 +11,7 @@ from drawgrad.studies.runs.settings import Among, Between, Config, SettingError,
 
 __all__ = [
     "AutoencoderConfig",
+    "BoundSettings",
     "CodeSettings",
     "DataSettings",
     "GradientSettings",
@@ -130,7 +131,18 @@ class GradientSettings(SettingsChecked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ObjectiveSettings(SettingsChecked):
+class BoundSettings(SettingsChecked):
+    """What is minimized of the costs of several samples."""
+
+    multi_sample_bound: bool = setting(
+        "train on what all --samples of an image bound together, -log mean exp(-cost), in place of the mean of their "
+        "costs; with an estimator whose samples carry a gradient",
+        default=False,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveSettings(BoundSettings):
     """What is minimized."""
 
     kl_warmup: int = setting(
@@ -141,11 +153,18 @@ class ObjectiveSettings(SettingsChecked):
         "nats of KL a latent variable may spend for free", Between(0.0, 1e6, example=0.0), default=0.0
     )
     kl: str | None = setting(
-        "KL in closed form, or sampled as a part of the cost  [default: exact, but sampled with --baseline nvil, which "
-        "divides what an estimator learns from by its spread]",
+        "KL in closed form, or sampled as a part of the cost  [default: exact, but sampled with --multi-sample-bound, "
+        "and with --baseline nvil, which divides what an estimator learns from by its spread]",
         Among(("exact", "sampled")),
         default=None,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.multi_sample_bound and self.kl == "exact":
+            raise SettingError(
+                "must not be exact with a multi-sample bound, whose weights need it sampled; leave it out", "kl"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

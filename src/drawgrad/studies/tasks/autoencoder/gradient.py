@@ -21,20 +21,24 @@ from drawgrad.estimators import (
     Nvil,
     Reinforce,
     Relax,
+    ReparameterizedEstimator,
 )
+from drawgrad.functional import multi_sample_bound
 from drawgrad.studies.runs.settings import SettingError, unknown_word
 from drawgrad.studies.tasks.autoencoder.code import code_of
-from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, LatentSettings
+from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, BoundSettings, LatentSettings
 from drawgrad.studies.tasks.autoencoder.model import VAE
 from drawgrad.variables import variables_of
 
 __all__ = [
+    "check_bound",
     "estimator_name",
     "expected_cost",
     "fitting",
     "idle_settings",
     "make_estimator",
     "read_estimator",
+    "sampled_bound",
     "samples_kl",
 ]
 
@@ -61,10 +65,11 @@ def idle_settings(config: AutoencoderConfig) -> dict[str, str]:
     """Why a setting has no part in the run, for each that has none.
 
     Raises:
-        SettingError: If the estimator does not fit, see :func:`make_estimator`.
+        SettingError: If the estimator does not fit, see :func:`make_estimator` and :func:`check_bound`.
     """
     model, gradient = config.model, config.gradient
     estimator = make_estimator(config)
+    check_bound(config.objective, estimator)
     idle = {}
     if config.optimization.optimizer != "sgd":
         idle["momentum"] = f"a run with --optimizer {config.optimization.optimizer}, only with sgd"
@@ -85,6 +90,8 @@ def idle_settings(config: AutoencoderConfig) -> dict[str, str]:
         idle["baseline"] = f"{because} takes no baseline, only Reinforce does"
     if not isinstance(estimator, Reinforce):
         idle["kl"] = f"{because} needs no such choice, only Reinforce does"
+    if estimator.multi_sample_bound:
+        idle["multi_sample_bound"] = f"{because} is of such a bound in any case"
     if samples_kl(config, estimator):
         idle["free_bits"] = f"{because} samples the KL, so that no variable has its own"
     return idle
@@ -93,13 +100,35 @@ def idle_settings(config: AutoencoderConfig) -> dict[str, str]:
 def samples_kl(config: AutoencoderConfig, estimator: Estimator) -> bool:
     """Whether the KL is a part of the cost, rather than in closed form beside it.
 
-    A multi-sample bound needs the whole integrand. So does a baseline that divides the learning signal by its spread:
+    A multi-sample bound needs the whole integrand; so does a baseline that divides the learning signal by its spread:
     if the KL were not divided too, it would outweigh the likelihood, and the code would say nothing.
     """
     if config.objective.kl is not None:
         return config.objective.kl == "sampled"
     divides = isinstance(estimator, Reinforce) and isinstance(estimator.baseline, Nvil) and estimator.baseline.normalize
-    return estimator.multi_sample_bound or divides
+    return config.objective.multi_sample_bound or estimator.multi_sample_bound or divides
+
+
+def check_bound(settings: BoundSettings, estimator: Estimator) -> None:
+    """Refuse an estimator whose samples cannot be trained on what they bound together, where that is asked for.
+
+    Raises:
+        SettingError: If it is one of those.
+    """
+    if not settings.multi_sample_bound or estimator.multi_sample_bound:
+        return
+    name = type(estimator).__name__
+    if not isinstance(estimator, ReparameterizedEstimator):
+        raise SettingError(
+            f"needs an estimator whose samples carry a gradient, but {name} has none; take GumbelSoftmax, ReinMax or "
+            "another one of theirs, or Vimco, which needs no such gradient",
+            "multi_sample_bound",
+        )
+    if estimator.samples < 2:
+        raise SettingError(
+            f"needs several samples an image, but {name} draws 1; give --estimator and --samples, such as 5",
+            "multi_sample_bound",
+        )
 
 
 def make_estimator(config: LatentSettings, inputs: int = 1) -> Estimator:
@@ -204,6 +233,36 @@ def expected_cost(
     baseline = estimator.baseline if isinstance(estimator, Reinforce) else None
     with baseline.given(x - model.mean) if isinstance(baseline, Nvil) else nullcontext():
         return estimator(cost, q, seed=seed).mean(), shown[0]
+
+
+def sampled_bound(
+    estimator: ReparameterizedEstimator,
+    model: VAE,
+    x: Float[Tensor, "batch pixels"],
+    q: Distribution,
+    p: Distribution,
+    kl_weight: float,
+    seed: Int[Tensor, ""],
+) -> tuple[Float[Tensor, ""], Tensor]:
+    """-log mean exp(log p(x|z) + log p(z) - log q(z|x)) in nats, mean over the images, of samples with their gradient.
+
+    Relaxed samples are weighed by what the probabilities of hard ones come to between them.
+
+    Args:
+        estimator: At its temperature.
+        model: The autoencoder.
+        x: Binary images.
+        q: Their posterior.
+        p: The prior.
+        kl_weight: Of log q - log p.
+        seed: Of the samples.
+
+    Returns:
+        The bound, and the samples, detached.
+    """
+    z = estimator.rsample(q, seed=seed)
+    excess = model.code.log_prob(q, z) - model.code.log_prob(p, z)
+    return multi_sample_bound(model.cost(z, x) + kl_weight * excess.sum(-1)).mean(), z.detach()
 
 
 def _obstacle(estimator: Estimator, config: LatentSettings) -> str | None:

@@ -10,13 +10,13 @@ import torch
 
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.diagnostics import Monitor
-from drawgrad.estimators import Estimator
+from drawgrad.estimators import Estimator, ReparameterizedEstimator
 from drawgrad.functional import draw_seed
 from drawgrad.schedules import Schedule, constant, exponential, linear
 from drawgrad.studies.data.images import Images, binarize, fixed_binarization
 from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, GradientSettings, ObjectiveSettings
 from drawgrad.studies.tasks.autoencoder.evaluation import draw_codes, log_likelihood
-from drawgrad.studies.tasks.autoencoder.gradient import expected_cost, samples_kl
+from drawgrad.studies.tasks.autoencoder.gradient import check_bound, expected_cost, sampled_bound, samples_kl
 from drawgrad.studies.tasks.autoencoder.model import VAE
 
 __all__ = ["ImageTask", "VAETask", "kl_weight_schedule", "temperature_schedule"]
@@ -75,7 +75,7 @@ class ImageTask:
 
 
 class VAETask(ImageTask):
-    """Maximizes E_q[log p(x|z)] - KL(q(z|x), p(z)) over samples z, by the estimator of the model.
+    """Maximizes E_q[log p(x|z)] - KL(q(z|x), p(z)) over samples z, by the estimator of the model, or a tighter bound.
 
     Args:
         model: The autoencoder, on the device where it is trained.
@@ -86,7 +86,9 @@ class VAETask(ImageTask):
 
     def __init__(self, model: VAE, images: Images, config: AutoencoderConfig, steps: int) -> None:
         super().__init__(images, config.gradient, model.estimator, steps, model.mean.device)
+        check_bound(config.objective, model.estimator)
         self.model = model
+        self.of_all_samples = config.objective.multi_sample_bound
         self.kl_weight = kl_weight_schedule(config.objective)
         self.free_bits = config.objective.free_bits
         self.samples_kl = samples_kl(config, model.estimator)
@@ -115,7 +117,10 @@ class VAETask(ImageTask):
         estimator, weight = self.at(self.model.estimator, step), self.kl_weight(step)
         q, p = self.model.posterior(x), self.model.prior()
         within = self.samples_kl
-        cost, z = expected_cost(estimator, self.model, x, q, p, weight if within else None, seed)
+        if self.of_all_samples and isinstance(estimator, ReparameterizedEstimator):
+            cost, z = sampled_bound(estimator, self.model, x, q, p, weight, seed)
+        else:
+            cost, z = expected_cost(estimator, self.model, x, q, p, weight if within else None, seed)
         kls = self.model.code.kl(q, p)
         kl = kls.mean(0)
         # Below its free nats a variable costs the same whatever it says, so that it is not pressed to say nothing.

@@ -7,6 +7,7 @@ from typing import Any
 
 from drawgrad.studies.runs.settings import Between, setting
 from drawgrad.studies.tasks.autoencoder.config import (
+    BoundSettings,
     CodeSettings,
     DataSettings,
     GradientSettings,
@@ -37,6 +38,7 @@ class StructuredConfig:
     data: DataSettings
     model: LayersSettings
     gradient: GradientSettings
+    objective: BoundSettings
     optimization: OptimizationSettings
     measurement: MeasurementSettings
     machine: MachineSettings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 
 from drawgrad._typing import Float, Int, Tensor
 from drawgrad.estimators import Estimator
-from drawgrad.functional import draw_seed
+from drawgrad.functional import draw_seed, multi_sample_bound
 from drawgrad.studies.tasks.autoencoder.code import Code
 from drawgrad.studies.tasks.autoencoder.model import RAREST, glorot_linear
 from drawgrad.studies.tasks.pixels import log_likelihood_of_pixels
@@ -32,6 +33,8 @@ class StochasticNetwork(nn.Module):
         outputs: The mean of each output, shape `(outputs,)`.
         estimators: Of the gradient, one for each layer of variables; some learn, and are a part of the model then.
         generator: Source of the initial weights, on the CPU.
+        of_all_samples: Whether samples with a gradient are trained on what they bound together, in place of the mean
+            of their costs.
     """
 
     mean: Float[Tensor, "inputs"]
@@ -43,9 +46,11 @@ class StochasticNetwork(nn.Module):
         outputs: Float[Tensor, "outputs"],
         estimators: Sequence[Estimator],
         generator: torch.Generator,
+        of_all_samples: bool = False,
     ) -> None:
         super().__init__()
         self.code = code
+        self.of_all_samples = of_all_samples
         self.estimators = tuple(estimators)
         self.learning = nn.ModuleList(each for each in estimators if isinstance(each, nn.Module))
         widths = [len(inputs), *[code.features] * (len(self.estimators) - 1)]
@@ -64,8 +69,8 @@ class StochasticNetwork(nn.Module):
     ) -> Float[Tensor, "batch"]:
         """E[-log p(y|z)] in nats for each pair, an expectation within an expectation for each layer.
 
-        Where an estimator is one of a multi-sample bound, which is not a mean of costs, all layers are drawn at once,
-        and it is this bound, as a loss.
+        A multi-sample bound is not a mean of costs: for that all layers are drawn at once, and it is this bound, as a
+        loss.
 
         Args:
             x: Inputs.
@@ -77,6 +82,8 @@ class StochasticNetwork(nn.Module):
         if first.multi_sample_bound:
             chain = _Chain(self, x)
             return first(lambda z: self._nll(chain.last(z), y), chain, seed=next(seeds))
+        if self.of_all_samples:
+            return multi_sample_bound(self._nll(self._rsample(x - self.mean, seeds, at), y))
 
         def expectation(depth: int, features: Tensor) -> Tensor:
             def cost(z: Tensor) -> Tensor:
@@ -87,6 +94,20 @@ class StochasticNetwork(nn.Module):
             return at(self.estimators[depth])(cost, q, seed=next(seeds))
 
         return expectation(0, x - self.mean)
+
+    def _rsample(
+        self,
+        features: Float[Tensor, "batch features"],
+        seeds: Iterator[Int[Tensor, ""]],
+        at: Callable[[Estimator], Estimator],
+    ) -> Float[Tensor, "samples batch above"]:
+        """Samples of the last layer that carry their gradient: several of the first layer, one above each of them."""
+        for depth, (layer, estimator) in enumerate(zip(self.layers, self.estimators, strict=True)):
+            each: Any = at(estimator)
+            drawn = self.code.distribution(layer(features))
+            z = (replace(each, samples=1) if depth else each).rsample(drawn, seed=next(seeds))
+            features = self.code.flat(z.squeeze(0) if depth else z)
+        return features
 
     def _nll(self, features: Tensor, y: Float[Tensor, "batch outputs"]) -> Float[Tensor, "*samples batch"]:
         logits = self.output(features)

@@ -14,7 +14,7 @@ from drawgrad.studies.runs.loop import Progress, Run
 from drawgrad.studies.runs.seeds import seeds_of
 from drawgrad.studies.tasks.autoencoder.code import code_of
 from drawgrad.studies.tasks.autoencoder.evaluation import Bound, bound_of
-from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
+from drawgrad.studies.tasks.autoencoder.gradient import check_bound, make_estimator
 from drawgrad.studies.tasks.autoencoder.objective import VALID_SEED, ImageTask
 from drawgrad.studies.tasks.autoencoder.training import image_run
 from drawgrad.studies.tasks.structured.config import StructuredConfig
@@ -33,7 +33,7 @@ def build_network(config: StructuredConfig, images: Images) -> StochasticNetwork
     """The untrained network that settings describe, on the CPU: the same for the same seed.
 
     Raises:
-        SettingError: If the estimator does not fit.
+        SettingError: If the estimator does not fit, or has no bound of several samples that is asked for.
     """
     code = code_of(config.model)
     upper, lower = images.base_rates().chunk(2)
@@ -42,7 +42,11 @@ def build_network(config: StructuredConfig, images: Images) -> StochasticNetwork
         if isinstance(each, Rebar | Relax):
             # It would be learned from second derivatives of the cost, which the estimators within it do not have.
             each.log_tau.requires_grad_(False)
-    return StochasticNetwork(code, upper, lower, estimators, torch.Generator().manual_seed(config.optimization.seed))
+    check_bound(config.objective, estimators[0])
+    return StochasticNetwork(
+        code, upper, lower, estimators, torch.Generator().manual_seed(config.optimization.seed),
+        of_all_samples=config.objective.multi_sample_bound,
+    )  # fmt: skip
 
 
 class StructuredTask(ImageTask):
