@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from drawgrad._tables import markdown_table, significant, with_spread
 from drawgrad.studies.records import Measurement, Record
-from drawgrad.studies.reproduction.findings import words_of
+from drawgrad.studies.reproduction.significance import words_of
 
 __all__ = ["cost", "printed_table", "published_table"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from drawgrad.studies.records import provenance
 from drawgrad.studies.reproduction import Findings, RunResult
-from drawgrad.studies.reproduction.findings import holm
+from drawgrad.studies.reproduction.significance import holm
 from tests.studies.reproduction.small import TABLE
 
 RUNS = {
@@ -72,6 +72,19 @@ def test_holm_multiplies_the_least_p_by_all_and_keeps_the_order():
     assert holm([0.5, 0.01, 0.02]) == pytest.approx([0.5, 0.03, 0.04])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([None]) == [None]
+
+
+def test_a_figure_has_a_panel_for_each_row_with_a_run():
+    from matplotlib.figure import Figure
+
+    def titles(runs) -> list[str]:
+        figure = Figure()
+        findings(runs).page().draw(figure)
+        return [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes if axes.get_visible()]
+
+    assert len(titles(RUNS)) == 2
+    assert titles({("VAE", "ST"): (1.0, 2.0)}) == ["VAE"]
+    assert titles({}) == titles(RUNS)
 
 
 def test_a_page_has_a_figure_and_the_claims_in_words(tmp_path):

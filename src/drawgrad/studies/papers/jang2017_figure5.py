@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from drawgrad.studies.drawing import COLORS, INK, plain_axes, sign
 from drawgrad.studies.reproduction import Cell, Picture, Protocol, Table, TimeClassifier
-from drawgrad.studies.reproduction.findings import standard_error
+from drawgrad.studies.reproduction.significance import standard_error
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
-    from drawgrad.studies.reproduction import Findings
+    from drawgrad.studies.reproduction import Found
 
 __all__ = ["FIGURE5"]
 
@@ -61,22 +61,22 @@ NOTES = (
 )
 
 
-def _draw(figure: Figure, findings: Findings) -> None:
+def _draw(figure: Figure, found: Found) -> None:
     left, right = figure.subplots(1, 2)
-    done = {(cell.row, cell.column) for cell in findings.cells}
+    done = {(cell.row, cell.column) for cell in found.cells}
     for channels, style in zip(CHANNELS, ("-", "--"), strict=True):
         for quantity, color in zip(QUANTITIES, COLORS, strict=False):
             axes = right if quantity == "ratio" else left
             row = _row(quantity, channels)
             values = {
-                classes: list(findings.values(row, f"K = {classes}").values())
+                classes: list(found.values(row, f"K = {classes}").values())
                 for classes in CLASSES
                 if (row, f"K = {classes}") in done
             }
-            values = {classes: found for classes, found in values.items() if found}
+            values = {classes: these for classes, these in values.items() if these}
             axes.errorbar(
-                list(values), [statistics.fmean(found) for found in values.values()],
-                [_error(found) for found in values.values()], color=color, ls=style, marker="o", ms=4, lw=1.4,
+                list(values), [statistics.fmean(these) for these in values.values()],
+                [_error(these) for these in values.values()], color=color, ls=style, marker="o", ms=4, lw=1.4,
             )  # fmt: skip
     right.plot(list(PRINTED), list(PRINTED.values()), "o", mfc="none", mec=INK, ms=8)
     for axes, title, text in ((left, "speed", "steps a second"), (right, "ratio", "times as many steps a second")):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from drawgrad.studies.reproduction.cell import Cell, Claim
 from drawgrad.studies.reproduction.findings import Findings, RunResult
+from drawgrad.studies.reproduction.picture import Found, Picture
 from drawgrad.studies.reproduction.recipes import (
     CellRecipe,
     TrainAutoencoder,
@@ -12,7 +14,7 @@ from drawgrad.studies.reproduction.recipes import (
 )
 from drawgrad.studies.reproduction.record import TableRecord, TableRecordError
 from drawgrad.studies.reproduction.reproduction import Reproduction
-from drawgrad.studies.reproduction.table import Cell, Claim, Picture, Protocol, Table
+from drawgrad.studies.reproduction.table import Protocol, Table
 from drawgrad.studies.reproduction.timing import TimeClassifier
 from drawgrad.studies.reproduction.toys import TrainCoin, TrainPolynomial
 
@@ -21,6 +23,7 @@ __all__ = [
     "CellRecipe",
     "Claim",
     "Findings",
+    "Found",
     "Picture",
     "Protocol",
     "Reproduction",

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drawgrad._tables import text_table, with_spread
-from drawgrad.studies.drawing import COLORS, INK, plain_axes
 from drawgrad.studies.engine import Outcome
 from drawgrad.studies.exhibits.page import Page
-from drawgrad.studies.reproduction.table import Picture
+from drawgrad.studies.reproduction.cell import Cell, Claim
+from drawgrad.studies.reproduction.picture import usual_picture
+from drawgrad.studies.reproduction.significance import holm, p_of_no_difference, standard_error, words_of
+from drawgrad.studies.reproduction.table import Table
 
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.figure import Figure
-
-    from drawgrad.studies.reproduction.table import Cell, Claim, Table
-
-__all__ = ["LEVEL", "Findings", "RunResult", "Verdict", "holm", "words_of"]
-
-LEVEL = 0.05
-"""Probability that any claim is called true or false by chance."""
+__all__ = ["Findings", "RunResult", "Verdict"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +103,11 @@ class Findings:
     results: tuple[RunResult, ...]
     trials: tuple[RunResult, ...] = ()
 
+    @property
+    def unit(self) -> str:
+        """Of the figures."""
+        return self.table.unit
+
     def values(self, row: str, column: str) -> dict[int, float]:
         """What the runs of a cell measured, by seed."""
         return {
@@ -185,7 +182,7 @@ class Findings:
             of_better, of_worse = printed[claim.row, claim.better], printed[claim.row, claim.worse]
             difference = None if of_better is None or of_worse is None else sign * (of_worse - of_better)
             error = standard_error(gains) if len(gains) > 1 else None
-            found.append((claim, difference, statistics.fmean(gains), error, len(gains), _p_of_no_difference(gains)))
+            found.append((claim, difference, statistics.fmean(gains), error, len(gains), p_of_no_difference(gains)))
         corrected = holm([p for *_, p in found])
         return [Verdict(*fields, after) for fields, after in zip(found, corrected, strict=True)]
 
@@ -202,85 +199,9 @@ class Findings:
 
     def page(self) -> Page:
         """The table with its figure; usually printed figures are hollow markers in it, and ours are full ones."""
-        size = (max(7.0, 1.6 + 2.6 * min(len(self._rows()), 4)), 5.2)
-        picture = self.table.picture or Picture(_draw, _signs, size)
+        picture = self.table.picture or usual_picture(self)
         return Page(
             self.table.with_unit(self.table.title), self.header(), self.lines(),
             " ".join([*self.table.text(), f"Protocol: {self.how}."]),
             lambda figure: picture.draw(figure, self), picture.signs, picture.size,
         )  # fmt: skip
-
-
-def words_of(gain: float, p: float | None) -> str:
-    """What is to be said of a claim, at a level of 5 % for all claims together.
-
-    Args:
-        gain: By how much the better one is better.
-        p: Corrected for the number of claims; None with one seed.
-    """
-    if p is None:
-        return "one seed"
-    if p >= LEVEL:
-        return "undecided"
-    return "holds" if gain > 0 else "the reverse"
-
-
-def standard_error(values: list[float]) -> float:
-    """Of the mean of two values or more."""
-    return statistics.stdev(values) / math.sqrt(len(values))
-
-
-def _p_of_no_difference(gains: list[float]) -> float | None:
-    """p of the two-sided t-test that the mean of paired differences is zero."""
-    if len(gains) < 2:
-        return None
-    from scipy.stats import ttest_1samp  # type: ignore[import-untyped]
-
-    if statistics.stdev(gains) == 0:
-        return 1.0 if gains[0] == 0 else 0.0
-    return float(ttest_1samp(gains, 0.0).pvalue)
-
-
-def holm(ps: list[float | None]) -> list[float | None]:
-    """Holm's correction of p-values for their number; None where there is none.
-
-    Example:
-        >>> holm([0.01, None, 0.04, 0.03])
-        [0.03, None, 0.06, 0.06]
-    """
-    known = sorted((p, place) for place, p in enumerate(ps) if p is not None)
-    corrected: list[float | None] = [None] * len(ps)
-    highest = 0.0
-    for rank, (p, place) in enumerate(known):
-        highest = max(highest, min(1.0, p * (len(known) - rank)))
-        corrected[place] = highest
-    return corrected
-
-
-def _signs() -> list[Artist]:
-    from matplotlib.lines import Line2D
-
-    return [
-        Line2D([], [], marker="o", ls="", mfc="white", mec=INK, label="printed"),
-        Line2D([], [], marker="o", ls="", color=COLORS[1], label="ours, mean and standard error over seeds"),
-    ]
-
-
-def _draw(figure: Figure, findings: Findings) -> None:
-    rows = list(dict.fromkeys(cell.row for cell in findings.cells))
-    columns = list(dict.fromkeys(cell.column for cell in findings.cells))
-    panels = figure.subplots(-(-len(rows) // 4), min(len(rows), 4), squeeze=False, sharey=True)
-    for axes in panels.flat[len(rows) :]:
-        axes.set_visible(False)
-    for axes, row in zip(panels.flat, rows, strict=False):
-        for place, column in enumerate(columns):
-            values = list(findings.values(row, column).values())
-            if values:
-                error = standard_error(values) if len(values) > 1 else 0.0
-                axes.errorbar(statistics.fmean(values), place, xerr=error, fmt="o", color=COLORS[1], ms=5)
-        for cell in findings.cells:
-            if cell.row == row and cell.printed is not None:
-                axes.plot(cell.printed, columns.index(cell.column), "o", mfc="none", mec=INK, ms=6)
-        axes.set_yticks(range(len(columns)), columns)
-        axes.set_ylim(len(columns) - 0.5, -0.5)
-        plain_axes(axes, row, findings.table.unit, "")

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from drawgrad.studies.engine import Job, Ledger, Outcome
+from drawgrad.studies.reproduction.cell import Cell, slug
 from drawgrad.studies.reproduction.findings import Findings, RunResult
 from drawgrad.studies.reproduction.recipes import CellRecipe
-from drawgrad.studies.reproduction.table import Cell, Protocol, Table, slug
+from drawgrad.studies.reproduction.table import Protocol, Table
 
 __all__ = ["TRIAL_SEED", "Reproduction"]
 

@@ -1,58 +1,15 @@
-"""What a published table is: cells with printed figures and recipes, and claims that one beats another. Data only."""
+"""What a published table is: cells, claims, and protocols by which its cells are trained. Data only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from drawgrad.studies.reproduction.recipes import CellRecipe
+from drawgrad.studies.reproduction.cell import Cell, Claim
+from drawgrad.studies.reproduction.picture import Picture
 
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.figure import Figure
-
-    from drawgrad.studies.reproduction.findings import Findings
-
-__all__ = ["Cell", "Claim", "Picture", "Protocol", "Table"]
-
-
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """A cell of a table.
-
-    Args:
-        row: What is modelled.
-        column: The method.
-        recipe: How it is trained and measured, but for what a protocol settles.
-        printed: The figure in the paper; None for a method that it does not have.
-        deviations: In what the recipe differs from the printed set-up, in words.
-        quantity: Which of the numbers that the recipe finds. Cells with one recipe share its runs.
-    """
-
-    row: str
-    column: str
-    recipe: CellRecipe
-    printed: float | None = None
-    deviations: tuple[str, ...] = ()
-    quantity: str = "value"
-
-    @property
-    def name(self) -> str:
-        """What it is called on the command line and in folders, `sbn-bernoulli/gumbel-softmax`."""
-        return f"{slug(self.row)}/{slug(self.column)}"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """That in a row of the table one method beats another."""
-
-    row: str
-    better: str
-    worse: str
-
-    def __str__(self) -> str:
-        return f"{self.row}: {self.better} beats {self.worse}"
+__all__ = ["Protocol", "Table"]
 
 
 @dataclass(frozen=True)
@@ -73,21 +30,6 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A figure of a table in place of the usual one.
-
-    Args:
-        draw: Draws it.
-        signs: What its lines and markers mean.
-        size: In inches.
-    """
-
-    draw: Callable[[Figure, Findings], None]
-    signs: Callable[[], Sequence[Artist]]
-    size: tuple[float, float]
-
-
-@dataclass(frozen=True)
 class Table:
     """A published table.
 
@@ -101,7 +43,7 @@ class Table:
         protocols: By name; the first one is the default.
         notes: What a reader has to know of all cells, a paragraph each.
         higher: Whether higher figures are the better ones.
-        picture: In place of the usual one.
+        picture: Its figure, in place of the usual one.
         places: Decimals at most, of figures with an error.
     """
 
@@ -139,13 +81,3 @@ class Table:
     def columns(self) -> list[str]:
         """Its columns, in order."""
         return list(dict.fromkeys(cell.column for cell in self.cells))
-
-
-def slug(words: str) -> str:
-    """Words as part of a name.
-
-    Example:
-        >>> slug("VAE (categorical), m = 5")
-        'vae-categorical-m-5'
-    """
-    return "-".join("".join(c if c.isalnum() else " " for c in words.lower()).split())
