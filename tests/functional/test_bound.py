@@ -54,6 +54,16 @@ def test_impossible_samples_weigh_nothing():
     assert grad.tolist() == [[1.0, 0.0], [0.0, 0.0]]
 
 
+def test_an_exported_one_holds_for_any_number_of_samples():
+    class Model(torch.nn.Module):
+        def forward(self, costs):
+            return multi_sample_bound(costs)
+
+    exported = torch.export.export(Model(), (torch.randn(5, 3),), dynamic_shapes=({0: torch.export.Dim("samples")},))
+    costs = torch.randn(9, 3)
+    torch.testing.assert_close(exported.module()(costs), multi_sample_bound(costs))
+
+
 def test_refuses_what_are_no_costs():
     with pytest.raises(TypeError, match="costs must"):
         multi_sample_bound(torch.ones(3, dtype=torch.int64))

@@ -1,4 +1,4 @@
-"""Samples that carry their gradient: a hard value forward, a closed form of (logits, sample, gradient) backward."""
+"""Estimators that are samples with a gradient: of any distribution, of choices, and hard ones with a closed form."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ __all__ = ["ReparameterizedEstimator", "StraightThroughEstimator", "SurrogateEst
 class ReparameterizedEstimator(SampleEstimator):
     """An estimator that is a sample: its gradient goes through the cost and then through the sample.
 
-    Such a sample is useful without a mean of costs as well: :meth:`rsample` is what a layer calls.
+    Such a sample serves without a mean of costs as well: :meth:`rsample` is what a layer calls, and what
+    :func:`~drawgrad.functional.multi_sample_bound` is of.
     """
 
     needs_cost_gradient: ClassVar[bool] = True
@@ -65,7 +66,7 @@ class ReparameterizedEstimator(SampleEstimator):
 
 @dataclass(frozen=True, kw_only=True)
 class SurrogateEstimator(ReparameterizedEstimator):
-    """One for choices, whose sample has no gradient of its own and gets one in its place."""
+    """Such an estimator for choices, whose sample has no gradient of its own and gets one in its place."""
 
     unbiased: ClassVar[bool] = False
     takes: ClassVar[type] = Relaxable

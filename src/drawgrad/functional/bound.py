@@ -56,5 +56,6 @@ def multi_sample_bound(costs: Float[Tensor, "*shape"], dim: int = 0) -> Float[Te
     wide = costs.to(compute_dtype(costs.dtype))
     # Where all are impossible, none weighs more than another, and there is no gradient.
     hopeless = (wide == math.inf).all(dim, keepdim=True)
-    bound = math.log(samples) - (-wide.masked_fill(hopeless, 0.0)).logsumexp(dim)
+    # The number of samples as a tensor: a graph that is exported or traced holds for any number then.
+    bound = wide.new_full((), samples).log() - (-wide.masked_fill(hopeless, 0.0)).logsumexp(dim)
     return bound.masked_fill(hopeless.squeeze(dim), math.inf).to(costs.dtype)

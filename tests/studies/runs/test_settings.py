@@ -139,7 +139,8 @@ def test_a_file_that_holds_anything_else_is_named(content, why, tmp_path):
         read_settings(Config, path)
     assert str(error.value).startswith(f"{path}: the settings cannot be read (")
     assert why in str(error.value)
-    assert str(error.value).endswith("); restore the file, or start in another folder")
+    cure = "restore the file, go on with the version of drawgrad that wrote it, or start in another folder"
+    assert str(error.value).endswith(f"); {cure}")
 
 
 def test_a_fingerprint_knows_what_the_result_depends_on():

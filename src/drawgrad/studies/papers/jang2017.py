@@ -132,10 +132,10 @@ NOTES = (
     1 / tau with tau = max(0.2, exp(-r s)), s = 100 floor(t / 100). r is such that the lowest temperature is reached
     after three quarters of the steps, or 1e-5 by the protocol `paper`.""",
     """Samples of the variables an image and step: one, but for leave-one-out (4; in SBN 2 for each of two layers),
-    DisARM (a pair), VIMCO and Gumbel-Softmax with 5 samples, which both are trained on what all of them bound
+    DisARM (a pair), and VIMCO and Gumbel-Softmax with 5 or 50, which are trained on what all of them bound
     together. Evaluations are samples that the last layer sees, control variates included.""",
-    """The KL of an autoencoder is that of the discrete distributions, in closed form but for SF, VIMCO and Gumbel-
-    Softmax with 5 samples. With relaxed samples this is no bound of the relaxed model; all figures here are bounds
+    """The KL of an autoencoder is that of the discrete distributions, in closed form but for SF, VIMCO and several
+    samples of Gumbel-Softmax. With relaxed samples this is no bound of the relaxed model; all figures here are bounds
     of the discrete one.""",
 )
 

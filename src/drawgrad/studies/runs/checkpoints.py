@@ -82,8 +82,8 @@ class Checkpoints:
                 saved = _load(path)
                 if saved["settings"] != self.settings:
                     raise CheckpointError(
-                        f"{path} was saved by a run with other settings; restore the settings of this folder, or start "
-                        "in another one"
+                        f"{path} was saved by a run with other settings; restore the settings of this folder, go on "
+                        "with the version of drawgrad that saved it, or start in another folder"
                     )
                 take(saved)
                 return True

@@ -236,7 +236,8 @@ def read_settings(cls: type[Config], path: Path) -> Config:
     # Not UTF-8, no JSON, no such settings, or brackets within brackets within ...
     except (ValueError, RecursionError) as error:
         raise SettingError(
-            f"{path}: the settings cannot be read ({error}); restore the file, or start in another folder"
+            f"{path}: the settings cannot be read ({error}); restore the file, go on with the version of drawgrad that "
+            "wrote it, or start in another folder"
         ) from error
 
 

@@ -232,11 +232,18 @@ class TestRefusals:
                 "samples the KL, so that no variable has its own",
             ),
             ({"estimator": "ReinMax", "kl": "exact"}, "kl", "needs no such choice, only Reinforce does"),
+            ({"kl": "sampled"}, "kl", "because GumbelSoftmax needs no such choice, only Reinforce does"),
+            ({"kl": "sampled", "latent": "gaussian"}, "kl", "because Pathwise needs no such choice, only Reinforce"),
             ({"multi_sample_bound": True}, "multi_sample_bound", "GumbelSoftmax draws 1; give --estimator and --samp"),
             (
                 {"estimator": "LeaveOneOut", "samples": 4, "multi_sample_bound": True},
                 "multi_sample_bound",
-                "needs an estimator whose samples carry a gradient, but LeaveOneOut has none",
+                "but those of LeaveOneOut carry none; such ones that fit this run are Darn, DecoupledSTGumbelSoftmax",
+            ),
+            (
+                {"estimator": "LeaveOneOut", "latent": "gaussian", "multi_sample_bound": True},
+                "multi_sample_bound",
+                "such ones that fit this run are Pathwise, and Vimco is of such a bound without it",
             ),
             (
                 {"estimator": "Vimco", "samples": 4, "multi_sample_bound": True},

@@ -12,6 +12,7 @@ from drawgrad.studies.runs.settings import Among, Between, Config, SettingError,
 __all__ = [
     "AutoencoderConfig",
     "BoundSettings",
+    "BoundedSettings",
     "CodeSettings",
     "DataSettings",
     "GradientSettings",
@@ -218,6 +219,14 @@ class LatentSettings(Protocol):
     @property
     def optimization(self) -> OptimizationSettings:
         """Of the optimizer, and the seed."""
+
+
+class BoundedSettings(LatentSettings, Protocol):
+    """What the settings of a training hold that may be of a multi-sample bound."""
+
+    @property
+    def objective(self) -> BoundSettings:
+        """Of the bound, at least."""
 
 
 class ImageSettings(LatentSettings, Protocol):

@@ -26,7 +26,7 @@ from drawgrad.estimators import (
 from drawgrad.functional import multi_sample_bound
 from drawgrad.studies.runs.settings import SettingError, unknown_word
 from drawgrad.studies.tasks.autoencoder.code import code_of
-from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, BoundSettings, LatentSettings
+from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, BoundedSettings, LatentSettings
 from drawgrad.studies.tasks.autoencoder.model import VAE
 from drawgrad.variables import variables_of
 
@@ -69,14 +69,16 @@ def idle_settings(config: AutoencoderConfig) -> dict[str, str]:
     """
     model, gradient = config.model, config.gradient
     estimator = make_estimator(config)
-    check_bound(config.objective, estimator)
+    check_bound(config, estimator)
     idle = {}
     if config.optimization.optimizer != "sgd":
         idle["momentum"] = f"a run with --optimizer {config.optimization.optimizer}, only with sgd"
     if model.latent != "categorical":
         idle["categories"] = f"a run with --latent {model.latent}, only with categorical"
+    if not isinstance(estimator, Reinforce):
+        idle["kl"] = f"this run, because {type(estimator).__name__} needs no such choice, only Reinforce does"
     if gradient.estimator is None:
-        idle |= dict.fromkeys(("samples", "baseline"), "a run without --estimator; name one")
+        idle |= dict.fromkeys(("samples", "baseline"), "a run without --estimator, only with one")
         if model.latent == "gaussian":
             idle |= dict.fromkeys(
                 ("hard", *TEMPERATURES), "a run with --latent gaussian, only with categorical or bernoulli"
@@ -88,8 +90,6 @@ def idle_settings(config: AutoencoderConfig) -> dict[str, str]:
         idle |= dict.fromkeys(TEMPERATURES, f"{because} has no temperature that a schedule could set")
     if not isinstance(estimator, Reinforce):
         idle["baseline"] = f"{because} takes no baseline, only Reinforce does"
-    if not isinstance(estimator, Reinforce):
-        idle["kl"] = f"{because} needs no such choice, only Reinforce does"
     if estimator.multi_sample_bound:
         idle["multi_sample_bound"] = f"{because} is of such a bound in any case"
     if samples_kl(config, estimator):
@@ -109,19 +109,20 @@ def samples_kl(config: AutoencoderConfig, estimator: Estimator) -> bool:
     return config.objective.multi_sample_bound or estimator.multi_sample_bound or divides
 
 
-def check_bound(settings: BoundSettings, estimator: Estimator) -> None:
+def check_bound(config: BoundedSettings, estimator: Estimator) -> None:
     """Refuse an estimator whose samples cannot be trained on what they bound together, where that is asked for.
 
     Raises:
         SettingError: If it is one of those.
     """
-    if not settings.multi_sample_bound or estimator.multi_sample_bound:
+    if not config.objective.multi_sample_bound or estimator.multi_sample_bound:
         return
     name = type(estimator).__name__
     if not isinstance(estimator, ReparameterizedEstimator):
+        others = ", ".join(each for each in fitting(config) if issubclass(ESTIMATORS[each], ReparameterizedEstimator))
         raise SettingError(
-            f"needs an estimator whose samples carry a gradient, but {name} has none; take GumbelSoftmax, ReinMax or "
-            "another one of theirs, or Vimco, which needs no such gradient",
+            f"needs an estimator whose samples carry a gradient, but those of {name} carry none; such ones that fit "
+            f"this run are {others}, and Vimco is of such a bound without it",
             "multi_sample_bound",
         )
     if estimator.samples < 2:

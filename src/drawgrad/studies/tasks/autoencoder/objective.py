@@ -86,7 +86,7 @@ class VAETask(ImageTask):
 
     def __init__(self, model: VAE, images: Images, config: AutoencoderConfig, steps: int) -> None:
         super().__init__(images, config.gradient, model.estimator, steps, model.mean.device)
-        check_bound(config.objective, model.estimator)
+        check_bound(config, model.estimator)
         self.model = model
         self.of_all_samples = config.objective.multi_sample_bound
         self.kl_weight = kl_weight_schedule(config.objective)

@@ -42,7 +42,7 @@ def build_network(config: StructuredConfig, images: Images) -> StochasticNetwork
         if isinstance(each, Rebar | Relax):
             # It would be learned from second derivatives of the cost, which the estimators within it do not have.
             each.log_tau.requires_grad_(False)
-    check_bound(config.objective, estimators[0])
+    check_bound(config, estimators[0])
     return StochasticNetwork(
         code, upper, lower, estimators, torch.Generator().manual_seed(config.optimization.seed),
         of_all_samples=config.objective.multi_sample_bound,
