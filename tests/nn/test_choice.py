@@ -13,6 +13,7 @@ from drawgrad.distributions import KSubset
 from drawgrad.estimators import (
     ESTIMATORS,
     Exact,
+    Pathwise,
     Reinforce,
     ReinMax,
     Relax,
@@ -120,6 +121,8 @@ def test_refuses_what_is_no_choice() -> None:
     for estimator in (Exact(), Reinforce(), Relax(features=4)):
         with pytest.raises(TypeError, match=r"needs the costs of its samples; it belongs around.*ReinMax"):
             Choice(estimator)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"Pathwise gives none to choices; in a layer use one of"):
+        Choice(Pathwise())  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"is the class ReinMax; call the class"):
         Choice(ReinMax)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="must draw one sample, but ReinMax has samples=2"):

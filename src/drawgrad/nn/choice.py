@@ -10,7 +10,14 @@ import torch
 
 from drawgrad._checks import check_floating, check_mask
 from drawgrad._typing import Bool, Float, Tensor
-from drawgrad.estimators import ESTIMATORS, Estimator, STGumbelSoftmax, STGumbelTopK, SurrogateEstimator
+from drawgrad.estimators import (
+    ESTIMATORS,
+    Estimator,
+    ReparameterizedEstimator,
+    STGumbelSoftmax,
+    STGumbelTopK,
+    SurrogateEstimator,
+)
 from drawgrad.functional import draw_seed, straight_through
 from drawgrad.nn.temperature import Tempered
 from drawgrad.variables import OneHot, Variable, described
@@ -183,10 +190,12 @@ def _check_estimator(estimator: object) -> None:
         return
     fitting = [name for name, cls in ESTIMATORS.items() if issubclass(cls, SurrogateEstimator)]
     if isinstance(estimator, Estimator):
+        lacks = "needs the costs of its samples; it belongs around the whole loss, loss = estimator(cost, q)"
+        if isinstance(estimator, ReparameterizedEstimator):
+            lacks = "gives none to choices"
         raise TypeError(
-            f"estimator must be one whose sample carries its gradient, but {type(estimator).__name__} needs the costs "
-            f"of its samples; it belongs around the whole loss, loss = estimator(cost, q); in a layer use one of "
-            f"{', '.join(fitting)}"
+            f"estimator must be one whose sample carries its gradient, but {type(estimator).__name__} {lacks}; in a "
+            f"layer use one of {', '.join(fitting)}"
         )
     what = f"the class {estimator.__name__}" if isinstance(estimator, type) else repr(estimator)
     raise TypeError(f"estimator must be an object such as STGumbelSoftmax(tau=0.5), but it is {what}; call the class")

@@ -22,8 +22,8 @@ from drawgrad.studies.runs.folder import RunFolder
 from drawgrad.studies.runs.loop import NotFinite, Progress, Run, fit
 from drawgrad.studies.runs.stack import fit_together
 from drawgrad.studies.tasks.autoencoder import config as autoencoder
-from drawgrad.studies.tasks.autoencoder.evaluation import Bound, multi_sample_bound
-from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
+from drawgrad.studies.tasks.autoencoder.evaluation import Bound, bound_of_model
+from drawgrad.studies.tasks.autoencoder.gradient import is_multi_sample, make_estimator
 from drawgrad.studies.tasks.autoencoder.objective import VALID_SEED
 from drawgrad.studies.tasks.autoencoder.training import TEST_SEED, vae_run
 from drawgrad.studies.tasks.semisupervised import config as semisupervised
@@ -247,7 +247,7 @@ class TrainAutoencoder(Training):
         self, model: Any, x: Float[Tensor, "images pixels"], config: autoencoder.AutoencoderConfig,
         generator: torch.Generator, listener: Callable[[int], None],
     ) -> dict[str, float]:  # fmt: skip
-        return _figures(multi_sample_bound(model, x, config.measurement.test_samples, generator, listener))
+        return _figures(bound_of_model(model, x, config.measurement.test_samples, generator, listener))
 
 
 class TrainStructured(Training):
@@ -266,8 +266,7 @@ class TrainStructured(Training):
         estimator = make_estimator(config)
         once = estimator.evaluations(_states(config.model), config.model.variables)
         # All layers are drawn at once for a multi-sample bound; otherwise each sample of a layer has its own above it.
-        bound = estimator.multi_sample_bound or config.objective.multi_sample_bound
-        return once if bound else once**config.model.layers
+        return once if is_multi_sample(config, estimator) else once**config.model.layers
 
     def prepared(
         self, config: structured.StructuredConfig, images: Images, folder: RunFolder,

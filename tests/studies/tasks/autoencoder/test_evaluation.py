@@ -12,12 +12,12 @@ from torch.nn import functional as F
 from drawgrad.studies.tasks.autoencoder import evaluation
 from drawgrad.studies.tasks.autoencoder.code import BernoulliCode, CategoricalCode, GaussianCode
 from drawgrad.studies.tasks.autoencoder.evaluation import (
+    bound_of_model,
     code_usage,
     draw_codes,
     log_likelihood,
     log_ratio,
     log_weights,
-    multi_sample_bound,
     state_probs,
 )
 from tests.statistics import assert_mean
@@ -126,7 +126,7 @@ def test_logarithms_of_weights_average_to_the_elbo(code, x, generator):
 def test_the_bound_is_the_mean_of_log_mean_weights(x):
     model, samples = small_vae(CategoricalCode(3, 3)), 70
     weights = log_weights(model, x, samples, torch.Generator().manual_seed(1))
-    bound = multi_sample_bound(model, x, samples, torch.Generator().manual_seed(1))
+    bound = bound_of_model(model, x, samples, torch.Generator().manual_seed(1))
     bounds = weights.exp().mean(0).log()
     assert bound.nats == pytest.approx(float(bounds.mean()), rel=1e-12)
     assert bound.error == pytest.approx(float(bounds.std()) / math.sqrt(5), rel=1e-12)
@@ -149,14 +149,14 @@ def test_the_bound_covers_every_image_and_sample_however_it_is_cut(rows, samples
 
     monkeypatch.setattr(evaluation, "log_weights", spy)
     done = []
-    bound = multi_sample_bound(small_vae(CategoricalCode(3, 3)), x, samples, generator, done.append)
+    bound = bound_of_model(small_vae(CategoricalCode(3, 3)), x, samples, generator, done.append)
     assert sum(counted) == len(x) * samples
     assert done[-1] == len(x)
     assert bound.samples == samples
 
 
 def test_the_bound_of_one_image_has_no_standard_error(x, generator):
-    assert math.isnan(multi_sample_bound(small_vae(CategoricalCode(3, 3)), x[:1], 2, generator).error)
+    assert math.isnan(bound_of_model(small_vae(CategoricalCode(3, 3)), x[:1], 2, generator).error)
 
 
 def test_a_code_that_ignores_its_image_is_unused(x):

@@ -23,7 +23,10 @@ RESULTS = Results(
         ({}, ["digits: 20 variables with 10 classes", "-22.43 ± 0.12  nats, 1000 hard samples an image",
               "gradient by GumbelSoftmax, temperature 0.20", "3 of 200", "7.50", "5600 steps of 5.00 ms"]),
         ({"latent": "bernoulli", "hard": True}, ["200 binary variables", "by STGumbelSoftmax, temperature 0.20"]),
-        ({"estimator": "ReinMax"}, ["gradient by ReinMax, temperature 0.20"]),
+        ({"estimator": "ReinMax"}, ["training ELBO", "nats, gradient by ReinMax, temperature 0.20"]),
+        ({"estimator": "ReinMax", "samples": 5, "multi_sample_bound": True},
+         ["training bound", "nats, 5 samples an image, gradient by ReinMax, temperature 0.20"]),
+        ({"estimator": "Vimco"}, ["training bound", "nats, 2 samples an image, gradient by Vimco"]),
     ],
 )  # fmt: skip
 def test_it_says_what_was_measured_and_how(given, parts):

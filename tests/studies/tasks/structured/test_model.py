@@ -122,7 +122,7 @@ def test_a_multi_sample_bound_is_of_all_layers_together(pairs, generator):
 def test_a_bound_of_samples_with_a_gradient_is_that_of_all_layers(pairs, generator):
     x, y = (each[:1] for each in pairs)
     model = network(CODES[1], StraightThrough(samples=2))
-    model.of_all_samples = True
+    model.multi_sample_bound = True
     prior, likelihood = by_state(model, x, y)
     p, costs = prior.exp().flatten(1)[0], -likelihood[:, None].expand_as(prior).flatten(1)[0]
     bounds = -torch.logaddexp(-costs[:, None], -costs).sub(torch.tensor(2.0).log())

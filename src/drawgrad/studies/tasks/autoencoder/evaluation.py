@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from drawgrad._typing import Float, Tensor
 from drawgrad.diagnostics import dead_classes
-from drawgrad.functional import draw_seed
+from drawgrad.functional import draw_seed, multi_sample_bound
 from drawgrad.studies.tasks.autoencoder.model import VAE
 from drawgrad.studies.tasks.pixels import log_likelihood_of_pixels
 from drawgrad.variables import variables_of
@@ -22,13 +22,13 @@ __all__ = [
     "Bound",
     "CodeUsage",
     "bound_of",
+    "bound_of_model",
     "code_usage",
     "draw_codes",
     "log_likelihood",
     "log_ratio",
     "log_weights",
     "mean_and_error",
-    "multi_sample_bound",
     "state_probs",
 ]
 
@@ -102,7 +102,7 @@ def draw_codes(q: Distribution, samples: int, generator: torch.Generator) -> Ten
 
 
 @torch.no_grad()
-def multi_sample_bound(
+def bound_of_model(
     model: VAE,
     x: Float[Tensor, "images pixels"],
     samples: int,
@@ -146,7 +146,7 @@ def bound_of(
     for block in x.split(max(1, rows // samples)):
         counts = [min(rows, samples - begin) for begin in range(0, samples, rows)]
         weights = torch.cat([log_weights(block, count) for count in counts]).double()
-        bounds.append(weights.logsumexp(0) - math.log(samples))
+        bounds.append(-multi_sample_bound(-weights))
         singles.append(weights.mean(0))
         done += len(block)
         listener(done)

@@ -18,6 +18,7 @@ from drawgrad.studies.drawing import FADED, INK, RULE, label_ends
 from drawgrad.studies.files import write_atomically
 from drawgrad.studies.runs.journal import read_metrics
 from drawgrad.studies.tasks.autoencoder.evaluation import state_probs
+from drawgrad.studies.tasks.autoencoder.gradient import is_multi_sample
 from drawgrad.studies.tasks.autoencoder.report import samples_in_words
 from drawgrad.studies.tasks.autoencoder.training import Results, TrainedVAE
 from drawgrad.variables import variables_of
@@ -163,7 +164,8 @@ def _samples(page: _Page, trained: TrainedVAE, images: Images) -> None:
 
 
 def _curves(page: _Page, trained: TrainedVAE, lines: list[dict[str, Any]], results: Results) -> None:
-    relaxed = not trained.model.estimator.hard
+    estimator = trained.model.estimator
+    relaxed = not estimator.hard
     note = "bounds over the steps" + ("; training uses relaxed samples" if relaxed else "")
     page.panel(0.4, 4.55, "Learning", note)
     upper = page.axes(0.95, 5.0, 3.05, 2.3)
@@ -171,10 +173,14 @@ def _curves(page: _Page, trained: TrainedVAE, lines: list[dict[str, Any]], resul
     # Where the record was lost there may be no curve, but what came out is known.
     ends = [("test bound", results.test_bound, TEST)]
     shown = [results.test_bound]
-    for kind, value, color in (("train", results.train_elbo, TRAIN), ("valid", results.valid_elbo, VALID)):
+    trained_on = "bound" if is_multi_sample(trained.config, estimator) else "ELBO"
+    for kind, word, value, color in (
+        ("train", trained_on, results.train_elbo, TRAIN),
+        ("valid", "ELBO", results.valid_elbo, VALID),
+    ):
         steps, values = _series(lines, kind, "elbo")
         _plot(upper, steps, values, color)
-        ends.append((f"{kind} ELBO", value, color))
+        ends.append((f"{kind} {word}", value, color))
         # The first steps, which are far below all others, would press these together.
         shown += [value, *(y for step, y in zip(steps, values, strict=True) if step > 0.03 * results.steps)]
     upper.axhline(results.test_bound, color=TEST, lw=1.1, ls=(0, (4, 3)))

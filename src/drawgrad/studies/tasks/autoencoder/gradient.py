@@ -36,6 +36,7 @@ __all__ = [
     "expected_cost",
     "fitting",
     "idle_settings",
+    "is_multi_sample",
     "make_estimator",
     "read_estimator",
     "sampled_bound",
@@ -106,7 +107,12 @@ def samples_kl(config: AutoencoderConfig, estimator: Estimator) -> bool:
     if config.objective.kl is not None:
         return config.objective.kl == "sampled"
     divides = isinstance(estimator, Reinforce) and isinstance(estimator.baseline, Nvil) and estimator.baseline.normalize
-    return config.objective.multi_sample_bound or estimator.multi_sample_bound or divides
+    return is_multi_sample(config, estimator) or divides
+
+
+def is_multi_sample(config: BoundedSettings, estimator: Estimator) -> bool:
+    """Whether a multi-sample bound is minimized: that which the estimator is of, or that of its samples."""
+    return config.objective.multi_sample_bound or estimator.multi_sample_bound
 
 
 def check_bound(config: BoundedSettings, estimator: Estimator) -> None:

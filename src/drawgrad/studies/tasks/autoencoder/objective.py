@@ -88,7 +88,7 @@ class VAETask(ImageTask):
         super().__init__(images, config.gradient, model.estimator, steps, model.mean.device)
         check_bound(config, model.estimator)
         self.model = model
-        self.of_all_samples = config.objective.multi_sample_bound
+        self.multi_sample_bound = config.objective.multi_sample_bound
         self.kl_weight = kl_weight_schedule(config.objective)
         self.free_bits = config.objective.free_bits
         self.samples_kl = samples_kl(config, model.estimator)
@@ -117,7 +117,7 @@ class VAETask(ImageTask):
         estimator, weight = self.at(self.model.estimator, step), self.kl_weight(step)
         q, p = self.model.posterior(x), self.model.prior()
         within = self.samples_kl
-        if self.of_all_samples and isinstance(estimator, ReparameterizedEstimator):
+        if self.multi_sample_bound and isinstance(estimator, ReparameterizedEstimator):
             cost, z = sampled_bound(estimator, self.model, x, q, p, weight, seed)
         else:
             cost, z = expected_cost(estimator, self.model, x, q, p, weight if within else None, seed)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from drawgrad._tables import duration, text_table, with_spread
 from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, ModelSettings
-from drawgrad.studies.tasks.autoencoder.gradient import estimator_name
+from drawgrad.studies.tasks.autoencoder.gradient import estimator_name, is_multi_sample, make_estimator
 from drawgrad.studies.tasks.autoencoder.training import Results
 
 __all__ = ["results_table", "samples_in_words"]
@@ -23,7 +25,10 @@ def results_table(config: AutoencoderConfig, results: Results) -> str:
         "bernoulli": f"{model.variables} binary variables",
         "gaussian": f"{model.variables} normal variables",
     }[model.latent]
-    training = f"nats, gradient by {estimator_name(config)}"
+    estimator: Any = make_estimator(config)
+    several = is_multi_sample(config, estimator)
+    together = f"{estimator.samples} samples an image, " if several else ""
+    training = f"nats, {together}gradient by {estimator_name(config)}"
     training += "" if results.tau is None else f", temperature {results.tau:.2f}"
     one = f"nats, {samples_in_words(model, 1)} an image"
     rows = [
@@ -34,7 +39,7 @@ def results_table(config: AutoencoderConfig, results: Results) -> str:
         ),
         ("test ELBO", with_spread(results.test_elbo, results.test_elbo_error), one),
         ("validation ELBO", f"{results.valid_elbo:.2f}", one),
-        ("training ELBO", f"{results.train_elbo:.2f}", training),
+        ("training bound" if several else "training ELBO", f"{results.train_elbo:.2f}", training),
         ("KL", f"{results.test_kl:.2f}", "nats that a code tells of its image"),
         ("active variables", f"{results.active_variables} of {results.variables}", "tell more than 0.01 nats"),
     ]

@@ -23,7 +23,7 @@ from drawgrad.studies.runs.loop import Plan, Progress, Run, Task, fit
 from drawgrad.studies.runs.settings import SettingError, read_settings, to_json
 from drawgrad.studies.tasks.autoencoder.code import code_of
 from drawgrad.studies.tasks.autoencoder.config import AutoencoderConfig, ImageSettings, OptimizationSettings
-from drawgrad.studies.tasks.autoencoder.evaluation import code_usage, multi_sample_bound
+from drawgrad.studies.tasks.autoencoder.evaluation import bound_of_model, code_usage
 from drawgrad.studies.tasks.autoencoder.gradient import make_estimator
 from drawgrad.studies.tasks.autoencoder.model import VAE
 from drawgrad.studies.tasks.autoencoder.objective import VAETask
@@ -74,7 +74,8 @@ class Results:
         test_elbo: The same with one sample.
         test_elbo_error: Its standard error.
         valid_elbo: The ELBO on the validation images.
-        train_elbo: The ELBO of the last training steps, with the samples that the decoder was trained with.
+        train_elbo: The ELBO of the last training steps, with the samples that the decoder was trained with; or the
+            bound of several samples that it was trained on.
         test_kl: What a code tells of its image.
         active_variables: Variables that tell more than 0.01 nats.
         variables: All variables.
@@ -311,7 +312,7 @@ def measure(
     config, model, progress = trained.config, trained.model, trained.progress
     generator = torch.Generator(trained.test.device).manual_seed(TEST_SEED)
     begin = time.perf_counter()
-    bound = multi_sample_bound(model, trained.test, config.measurement.test_samples, generator, listener)
+    bound = bound_of_model(model, trained.test, config.measurement.test_samples, generator, listener)
     test_seconds = time.perf_counter() - begin
     usage = code_usage(model, trained.test)
     results = Results(

@@ -33,8 +33,8 @@ class StochasticNetwork(nn.Module):
         outputs: The mean of each output, shape `(outputs,)`.
         estimators: Of the gradient, one for each layer of variables; some learn, and are a part of the model then.
         generator: Source of the initial weights, on the CPU.
-        of_all_samples: Whether samples with a gradient are trained on what they bound together, in place of the mean
-            of their costs.
+        multi_sample_bound: Whether samples with a gradient are trained on what they bound together, in place of the
+            mean of their costs.
     """
 
     mean: Float[Tensor, "inputs"]
@@ -46,11 +46,11 @@ class StochasticNetwork(nn.Module):
         outputs: Float[Tensor, "outputs"],
         estimators: Sequence[Estimator],
         generator: torch.Generator,
-        of_all_samples: bool = False,
+        multi_sample_bound: bool = False,
     ) -> None:
         super().__init__()
         self.code = code
-        self.of_all_samples = of_all_samples
+        self.multi_sample_bound = multi_sample_bound
         self.estimators = tuple(estimators)
         self.learning = nn.ModuleList(each for each in estimators if isinstance(each, nn.Module))
         widths = [len(inputs), *[code.features] * (len(self.estimators) - 1)]
@@ -82,7 +82,7 @@ class StochasticNetwork(nn.Module):
         if first.multi_sample_bound:
             chain = _Chain(self, x)
             return first(lambda z: self._nll(chain.last(z), y), chain, seed=next(seeds))
-        if self.of_all_samples:
+        if self.multi_sample_bound:
             return multi_sample_bound(self._nll(self._rsample(x - self.mean, seeds, at), y))
 
         def expectation(depth: int, features: Tensor) -> Tensor:

@@ -45,7 +45,7 @@ def build_network(config: StructuredConfig, images: Images) -> StochasticNetwork
     check_bound(config, estimators[0])
     return StochasticNetwork(
         code, upper, lower, estimators, torch.Generator().manual_seed(config.optimization.seed),
-        of_all_samples=config.objective.multi_sample_bound,
+        multi_sample_bound=config.objective.multi_sample_bound,
     )  # fmt: skip
 
 
