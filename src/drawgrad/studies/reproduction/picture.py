@@ -13,6 +13,7 @@ from drawgrad.studies.reproduction.significance import standard_error
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["Found", "Picture", "usual_picture"]
@@ -48,15 +49,31 @@ class Picture:
     size: tuple[float, float]
 
 
+PANELS = 4
+"""Side by side, at most."""
+
+
 def usual_picture(found: Found) -> Picture:
     """Printed figures as hollow markers and ours as full ones, a panel for each row that has one of ours."""
-    return Picture(_draw, _signs, (max(7.0, 1.6 + 2.6 * min(len(_rows(found)), 4)), 5.2))
+    shelves = _shelves(found)
+    width = 1.6 + 2.6 * max(map(len, shelves))
+    height = 0.9 + sum(0.85 + 0.24 * len(_methods(found, shelf)) for shelf in shelves)
+    return Picture(_draw, _signs, (max(7.0, width), max(3.0, height)))
 
 
-def _rows(found: Found) -> list[str]:
+def _shelves(found: Found) -> list[list[str]]:
+    """The rows with a figure of ours, or all if there is none yet: as many as stand side by side in each."""
     every = list(dict.fromkeys(cell.row for cell in found.cells))
     done = {cell.row for cell in found.cells if found.values(cell.row, cell.column)}
-    return [row for row in every if row in done] or every
+    rows = [row for row in every if row in done] or every
+    return [rows[begin : begin + PANELS] for begin in range(0, len(rows), PANELS)]
+
+
+def _methods(found: Found, rows: Sequence[str]) -> list[str]:
+    """The columns that have something to show in one of these rows, or all if none has."""
+    shown = [cell for cell in found.cells if cell.row in rows]
+    known = [cell for cell in shown if cell.printed is not None or found.values(cell.row, cell.column)]
+    return list(dict.fromkeys(cell.column for cell in known or shown))
 
 
 def _signs() -> list[Artist]:
@@ -69,20 +86,29 @@ def _signs() -> list[Artist]:
 
 
 def _draw(figure: Figure, found: Found) -> None:
-    rows = _rows(found)
-    columns = list(dict.fromkeys(cell.column for cell in found.cells))
-    panels = figure.subplots(-(-len(rows) // 4), min(len(rows), 4), squeeze=False, sharey=True)
-    for axes in panels.flat[len(rows) :]:
-        axes.set_visible(False)
-    for axes, row in zip(panels.flat, rows, strict=False):
-        for place, column in enumerate(columns):
-            values = list(found.values(row, column).values())
-            if values:
-                error = standard_error(values) if len(values) > 1 else 0.0
-                axes.errorbar(statistics.fmean(values), place, xerr=error, fmt="o", color=COLORS[1], ms=5)
-        for cell in found.cells:
-            if cell.row == row and cell.printed is not None:
-                axes.plot(cell.printed, columns.index(cell.column), "o", mfc="none", mec=INK, ms=6)
-        axes.set_yticks(range(len(columns)), columns)
-        axes.set_ylim(len(columns) - 0.5, -0.5)
-        plain_axes(axes, row, found.unit, "")
+    shelves = _shelves(found)
+    heights = [len(_methods(found, shelf)) for shelf in shelves]
+    panels = figure.subplots(
+        len(shelves), len(shelves[0]), squeeze=False, sharey="row", gridspec_kw={"height_ratios": heights}
+    )
+    for row_of_panels, shelf in zip(panels, shelves, strict=True):
+        for axes in row_of_panels[len(shelf) :]:
+            axes.set_visible(False)
+        methods = _methods(found, shelf)
+        for axes, row in zip(row_of_panels, shelf, strict=False):
+            _draw_panel(axes, found, row, methods)
+
+
+def _draw_panel(axes: Axes, found: Found, row: str, methods: Sequence[str]) -> None:
+    for cell in found.cells:
+        if cell.row != row or cell.column not in methods:
+            continue
+        place, values = methods.index(cell.column), list(found.values(row, cell.column).values())
+        if values:
+            error = standard_error(values) if len(values) > 1 else 0.0
+            axes.errorbar(statistics.fmean(values), place, xerr=error, fmt="o", color=COLORS[1], ms=5)
+        if cell.printed is not None:
+            axes.plot(cell.printed, place, "o", mfc="none", mec=INK, ms=6)
+    axes.set_yticks(range(len(methods)), methods)
+    axes.set_ylim(len(methods) - 0.5, -0.5)
+    plain_axes(axes, row, found.unit, "")
