@@ -132,8 +132,8 @@ NOTES = (
     1 / tau with tau = max(0.2, exp(-r s)), s = 100 floor(t / 100). r is such that the lowest temperature is reached
     after three quarters of the steps, or 1e-5 by the protocol `paper`.""",
     """Samples of the variables an image and step: one, but for leave-one-out (4; in SBN 2 for each of two layers),
-    DisARM (a pair), and VIMCO and Gumbel-Softmax with 5 or 50, which are trained on what all of them bound
-    together. Evaluations are samples that the last layer sees, control variates included.""",
+    DisARM (a pair), and those whose names say how many: they are trained on what all of them bound together.
+    Evaluations are samples that the last layer sees, control variates included.""",
     """The KL of an autoencoder is that of the discrete distributions, in closed form but for SF, VIMCO and several
     samples of Gumbel-Softmax. With relaxed samples this is no bound of the relaxed model; all figures here are bounds
     of the discrete one.""",
