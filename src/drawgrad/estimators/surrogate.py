@@ -53,7 +53,7 @@ class ReparameterizedEstimator(SampleEstimator):
             Samples, shape ``(samples, *batch, *event)``; of several distributions in their container.
 
         Raises:
-            TypeError: if the estimator does not take this ``q``.
+            TypeError: if the estimator does not take this ``q``, or ``row_offset`` is given and cannot be heeded.
         """
         self.check_supported(q)
         variable = placed(variables_of(q), row_offset)

@@ -225,11 +225,15 @@ class TestRefusals:
             ({"estimator": "ReinMax", "baseline": "nvil"}, "baseline", "takes no baseline, only Reinforce does"),
             ({"estimator": "ReinMax", "hard": True}, "hard", "ReinMax decides by itself where samples are hard"),
             ({"estimator": "Darn", "tau": 1.0}, "tau", "has no temperature that a schedule could set"),
-            ({"estimator": "Vimco", "free_bits": 0.1}, "free_bits", "samples the KL, so that no variable has its own"),
+            (
+                {"estimator": "Vimco", "free_bits": 0.1},
+                "free_bits",
+                "in this run, whose KL is sampled, so that no variable has its own",
+            ),
             (
                 {"estimator": "Reinforce", "baseline": "nvil", "free_bits": 0.1},
                 "free_bits",
-                "samples the KL, so that no variable has its own",
+                "in this run, whose KL is sampled, so that no variable has its own",
             ),
             ({"estimator": "ReinMax", "kl": "exact"}, "kl", "needs no such choice, only Reinforce does"),
             ({"kl": "sampled"}, "kl", "because GumbelSoftmax needs no such choice, only Reinforce does"),
@@ -253,7 +257,7 @@ class TestRefusals:
             (
                 {"estimator": "ReinMax", "samples": 4, "multi_sample_bound": True, "free_bits": 0.1},
                 "free_bits",
-                "samples the KL, so that no variable has its own",
+                "in this run, whose KL is sampled, so that no variable has its own",
             ),
         ],
     )

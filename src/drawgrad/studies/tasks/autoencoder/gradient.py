@@ -94,7 +94,7 @@ def idle_settings(config: AutoencoderConfig) -> dict[str, str]:
     if estimator.multi_sample_bound:
         idle["multi_sample_bound"] = f"{because} is of such a bound in any case"
     if samples_kl(config, estimator):
-        idle["free_bits"] = f"{because} samples the KL, so that no variable has its own"
+        idle["free_bits"] = "this run, whose KL is sampled, so that no variable has its own"
     return idle
 
 
