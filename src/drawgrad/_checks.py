@@ -208,7 +208,7 @@ def check_dim(dim: int, tensor: Tensor, name: str, of: str = "classes") -> None:
     """Refuse a tensor without dimensions, and a dimension that it does not have."""
     if tensor.dim() == 0:
         raise ValueError(f"{name} must have a dimension of {of}, but they are 0-dim; give them shape ({of},)")
-    if type(dim) is not int and (isinstance(dim, bool) or not isinstance(dim, Integral)):
+    if type(dim) is not int and not _is_integer(dim):
         raise TypeError(f"dim must be an int, but it is {dim!r} ({type(dim).__name__}); -1 is the last dimension")
     if not -tensor.dim() <= dim < tensor.dim():
         raise IndexError(

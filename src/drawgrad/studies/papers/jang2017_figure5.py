@@ -8,12 +8,11 @@ on which ratios depend.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from drawgrad.studies.drawing import COLORS, INK, plain_axes, sign
 from drawgrad.studies.reproduction import Cell, Picture, Protocol, Table, TimeClassifier
-from drawgrad.studies.reproduction.significance import standard_error
+from drawgrad.studies.reproduction.significance import error_bar
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -76,7 +75,7 @@ def _draw(figure: Figure, found: Found) -> None:
             values = {classes: these for classes, these in values.items() if these}
             axes.errorbar(
                 list(values), [statistics.fmean(these) for these in values.values()],
-                [_error(these) for these in values.values()], color=color, ls=style, marker="o", ms=4, lw=1.4,
+                [error_bar(these) for these in values.values()], color=color, ls=style, marker="o", ms=4, lw=1.4,
             )  # fmt: skip
     right.plot(list(PRINTED), list(PRINTED.values()), "o", mfc="none", mec=INK, ms=8)
     for axes, title, text in ((left, "speed", "steps a second"), (right, "ratio", "times as many steps a second")):
@@ -84,10 +83,6 @@ def _draw(figure: Figure, found: Found) -> None:
         axes.yaxis.set_major_formatter("{x:g}")
         axes.tick_params(axis="x", which="minor", bottom=False)
         plain_axes(axes, title, "classes", text)
-
-
-def _error(values: Sequence[float]) -> float:
-    return standard_error(list(values)) if len(values) > 1 else 0.0
 
 
 def _signs() -> list[Artist]:

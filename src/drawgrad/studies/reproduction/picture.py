@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from drawgrad.studies.drawing import COLORS, INK, plain_axes
 from drawgrad.studies.reproduction.cell import Cell
-from drawgrad.studies.reproduction.significance import standard_error
+from drawgrad.studies.reproduction.significance import error_bar
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -105,8 +105,7 @@ def _draw_panel(axes: Axes, found: Found, row: str, methods: Sequence[str]) -> N
             continue
         place, values = methods.index(cell.column), list(found.values(row, cell.column).values())
         if values:
-            error = standard_error(values) if len(values) > 1 else 0.0
-            axes.errorbar(statistics.fmean(values), place, xerr=error, fmt="o", color=COLORS[1], ms=5)
+            axes.errorbar(statistics.fmean(values), place, xerr=error_bar(values), fmt="o", color=COLORS[1], ms=5)
         if cell.printed is not None:
             axes.plot(cell.printed, place, "o", mfc="none", mec=INK, ms=6)
     axes.set_yticks(range(len(methods)), methods)

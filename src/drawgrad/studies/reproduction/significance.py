@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 
-__all__ = ["holm", "p_of_no_difference", "standard_error", "words_of"]
+__all__ = ["error_bar", "holm", "p_of_no_difference", "standard_error", "words_of"]
 
 LEVEL = 0.05
 """Probability that any claim is called true or false by chance."""
@@ -28,6 +28,11 @@ def words_of(gain: float, p: float | None) -> str:
 def standard_error(values: list[float]) -> float:
     """Of the mean of two values or more."""
     return statistics.stdev(values) / math.sqrt(len(values))
+
+
+def error_bar(values: list[float]) -> float:
+    """Of the mean of values in a figure; one alone has none."""
+    return standard_error(values) if len(values) > 1 else 0.0
 
 
 def p_of_no_difference(gains: list[float]) -> float | None:

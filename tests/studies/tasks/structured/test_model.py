@@ -58,6 +58,14 @@ def by_state(model: StochasticNetwork, x: torch.Tensor, y: torch.Tensor) -> tupl
     return first[:, :, None] + second, likelihood
 
 
+def bound_of_two(model: StochasticNetwork, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """The mean, over all pairs of states of all layers, of what two samples of one example bound together."""
+    prior, likelihood = by_state(model, x, y)
+    p, costs = prior.exp().flatten(1)[0], -likelihood[:, None].expand_as(prior).flatten(1)[0]
+    bounds = -torch.logaddexp(-costs[:, None], -costs).sub(torch.tensor(2.0).log())
+    return (p[:, None] * p * bounds).sum()
+
+
 @pytest.mark.parametrize("code", CODES, ids=lambda code: type(code).__name__)
 def test_nested_expectations_are_the_sum_over_all_states(code, pairs, generator):
     x, y = pairs
@@ -105,10 +113,7 @@ def test_each_layer_has_unbiased_gradients(pairs, generator):
 def test_a_multi_sample_bound_is_of_all_layers_together(pairs, generator):
     x, y = (each[:1] for each in pairs)
     model = network(CODES[1], Vimco(samples=2))
-    prior, likelihood = by_state(model, x, y)
-    p, costs = prior.exp().flatten(1)[0], -likelihood[:, None].expand_as(prior).flatten(1)[0]
-    bounds = -torch.logaddexp(-costs[:, None], -costs).sub(torch.tensor(2.0).log())
-    exact = (p[:, None] * p * bounds).sum()
+    exact = bound_of_two(model, x, y)
     found = model.expected_cost(x.expand(100_000, -1), y.expand(100_000, -1), seeds_of(generator))
     assert_mean(found, exact, resolution=0.05)
     weights = [model.layers[0].bias, model.layers[1].bias, model.output.bias]
@@ -123,10 +128,7 @@ def test_a_bound_of_samples_with_a_gradient_is_that_of_all_layers(pairs, generat
     x, y = (each[:1] for each in pairs)
     model = network(CODES[1], StraightThrough(samples=2))
     model.multi_sample_bound = True
-    prior, likelihood = by_state(model, x, y)
-    p, costs = prior.exp().flatten(1)[0], -likelihood[:, None].expand_as(prior).flatten(1)[0]
-    bounds = -torch.logaddexp(-costs[:, None], -costs).sub(torch.tensor(2.0).log())
-    exact = (p[:, None] * p * bounds).sum()
+    exact = bound_of_two(model, x, y)
     found = model.expected_cost(x.expand(100_000, -1), y.expand(100_000, -1), seeds_of(generator))
     assert_mean(found, exact, resolution=0.05)
     (expected,) = torch.autograd.grad(exact, model.output.bias)
