@@ -8,7 +8,7 @@ from drawgrad._checks import as_flag, check_floating
 from drawgrad._typing import Float, Tensor
 from drawgrad.functional._rows import Rows
 from drawgrad.functional._seeds import seed_of
-from drawgrad.functional._short import numbers_at_hand
+from drawgrad.functional._short import few, is_few, numbers_at_hand
 from drawgrad.functional.surrogate import straight_through
 from drawgrad.kernels import ops, reference
 
@@ -62,6 +62,8 @@ def binary_concrete(
     """
     hard = as_flag(hard, "hard")
     numbers = numbers_at_hand(logits, tau, generator, seed, row_offset, class_offset)
+    if numbers is not None and is_few(logits):
+        return few().binary_concrete(logits, *numbers, hard)
     if numbers is not None:
         return ops.binary_concrete.at_hand("cpu", logits, *numbers, 0, 0, hard)
     check_floating(logits, "logits")

@@ -8,7 +8,7 @@ from drawgrad._checks import as_flag, check_dim, check_floating, check_mask
 from drawgrad._typing import Bool, Float, Int, Tensor
 from drawgrad.functional._rows import Rows
 from drawgrad.functional._seeds import seed_of
-from drawgrad.functional._short import numbers_at_hand
+from drawgrad.functional._short import few, is_few, is_few_rows, numbers_at_hand
 from drawgrad.functional.surrogate import straight_through
 from drawgrad.kernels import ops
 
@@ -38,7 +38,8 @@ def gumbel_softmax(
     probability to one part in 8,000, and ones that are 48.86 behind a single other one never.
 
     Computed in float32, or float64 for float64 input, whatever the dtype of the logits. Backward keeps one tensor: the
-    sample if it is soft, the logits if it is hard, and then it draws the noise again from the seed.
+    soft sample of a small call (up to 24 rows and 4,096 numbers on the CPU); of larger ones the sample if it is soft,
+    and the logits if it is hard, when it draws the noise again from the seed.
 
     Args:
         logits: unnormalized log-probabilities with K classes along ``dim``. -inf is a class that is never chosen; NaN
@@ -82,8 +83,12 @@ def gumbel_softmax(
     """
     hard = as_flag(hard, "hard")
     if mask is not None:
-        logits = _masked(logits, mask, dim)
-    numbers = numbers_at_hand(logits, tau, generator, seed, row_offset, class_offset) if dim == -1 else None
+        _check_masked(logits, mask, dim)
+    numbers = numbers_at_hand(logits, tau, generator, seed, row_offset, class_offset, mask) if dim == -1 else None
+    if numbers is not None and is_few_rows(logits):
+        return few().gumbel_softmax(logits, *numbers, hard, mask)
+    if mask is not None:
+        logits = _masked(logits, mask)
     if numbers is not None:
         return ops.gumbel_softmax.at_hand("cpu", logits, *numbers, 0, 0, hard)
     _check_classes(logits, dim)
@@ -139,8 +144,12 @@ def gumbel_max(
         Gumbel. Statistical theory of extreme values. 1954. Maddison, Tarlow, Minka. A* sampling. NeurIPS 2014.
     """
     if mask is not None:
-        logits = _masked(logits, mask, dim)
-    numbers = numbers_at_hand(logits, 1.0, generator, seed, row_offset, class_offset) if dim == -1 else None
+        _check_masked(logits, mask, dim)
+    numbers = numbers_at_hand(logits, 1.0, generator, seed, row_offset, class_offset, mask) if dim == -1 else None
+    if numbers is not None and is_few(logits):
+        return few().gumbel_max(logits, numbers[1], mask)
+    if mask is not None:
+        logits = _masked(logits, mask)
     if numbers is not None:
         return ops.gumbel_max.at_hand("cpu", logits, numbers[1], 0, 0)
     _check_classes(logits, dim)
@@ -153,9 +162,12 @@ def _check_classes(logits: Tensor, dim: int) -> None:
     check_dim(dim, logits, "logits")
 
 
-def _masked(logits: Tensor, mask: Tensor, dim: int) -> Tensor:
+def _check_masked(logits: Tensor, mask: Tensor, dim: int) -> None:
     _check_classes(logits, dim)
     check_mask(mask, logits)
+
+
+def _masked(logits: Tensor, mask: Tensor) -> Tensor:
     # Forbidden classes are classes of log-probability -inf: one mechanism for both.
     return torch.where(mask, logits, -torch.inf)
 

@@ -23,6 +23,7 @@ __all__ = [
     "home_of",
     "is_bare",
     "is_transformed",
+    "keeps_memory",
     "wants_derivative",
     "wants_torch_operations",
 ]
@@ -30,15 +31,17 @@ __all__ = [
 DEVICES = {"cpu", "cuda"}
 """Device types whose memory is looked at."""
 PLAIN = {Tensor, Parameter}
-NUMBERS = {int, float, bool}
+NUMBERS = {int, float, bool, type(None)}
 
 
 # Looked up once: each of them takes as long as its look-up.
+_compiler = torch.compiler
 _is_transforming, _modes, _trace = (
     torch._C._are_functorch_transforms_active,
     torch._C._len_torch_dispatch_stack,
     torch._C._get_tracing_state,
 )
+_packing = torch._C._autograd._top_saved_tensors_default_hooks
 _has_storage, _any_requires_grad = torch._C._has_storage, torch._C._any_requires_grad
 
 
@@ -50,7 +53,7 @@ def home_of(*values: Any) -> str | None:
     they are on several devices.
     """
     # The flag is that of compilers which are not Dynamo; torch's own function for both takes two calls more.
-    if torch.compiler.is_dynamo_compiling() or torch.compiler._is_compiling_flag:
+    if _compiler.is_dynamo_compiling() or _compiler._is_compiling_flag:
         return None
     if _is_transforming() or _modes() or _trace() is not None:
         return None
@@ -103,6 +106,14 @@ def wants_derivative(*arguments: Any) -> bool:
 def carries_tangents() -> bool:
     """Whether an ``autograd.Function`` that runs now may be asked for its derivative in forward mode."""
     return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
+
+
+def keeps_memory() -> bool:
+    """Whether what a node of torch's keeps for backward is the memory it was made with, without tangents.
+
+    And not what hooks make of it, those of a checkpoint or of a user's.
+    """
+    return _packing(True) is None and forward_ad._current_level < 0
 
 
 def eager_apply(function: Any) -> Any:

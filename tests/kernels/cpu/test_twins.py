@@ -11,7 +11,7 @@ from torch import Tensor
 
 from drawgrad import functional
 from drawgrad.kernels import cpu, reference
-from drawgrad.kernels.cpu import narrow, wide
+from drawgrad.kernels.cpu import few, narrow, wide
 from drawgrad.kernels.philox import GUMBEL_STREAM, LOGISTIC_STREAM, SECOND
 from tests.kernels.oracles import EXTREME_PLACES, assert_close_in_ulp, precise_noise, word_at
 
@@ -290,9 +290,9 @@ class Watched:
         if not callable(found):
             return found
 
-        def call(*args: object) -> None:
+        def call(*args: object) -> object:
             self._ran.append(f"{self._module.__name__.rpartition('.')[2]}.{name}")
-            found(*args)
+            return found(*args)
 
         return call
 
@@ -303,7 +303,8 @@ class TestWhichKernelRuns:
         """The names of the compiled kernels that the twin has run."""
         ran: list[str] = []
         for module in (wide, narrow):
-            monkeypatch.setattr(cpu, module.__name__.rpartition(".")[2], Watched(module, ran))
+            for caller in (cpu, few):
+                monkeypatch.setattr(caller, module.__name__.rpartition(".")[2], Watched(module, ran))
         return ran
 
     @pytest.mark.parametrize(("classes", "layout"), [(narrow.FEW_CLASSES, "narrow"), (narrow.FEW_CLASSES + 1, "wide")])
@@ -311,7 +312,7 @@ class TestWhichKernelRuns:
     def test_public_functions_run_the_kernels(
         self, ran: list[str], classes: int, layout: str, dtype: torch.dtype
     ) -> None:
-        logits = torch.zeros(4, classes, dtype=dtype, requires_grad=True)
+        logits = torch.zeros(100, classes, dtype=dtype, requires_grad=True)
         functional.gumbel_softmax(logits, seed=1).sum().backward()
         functional.gumbel_softmax(logits, hard=True, seed=1).sum().backward()
         functional.gumbel_max(logits, seed=1)
@@ -330,6 +331,17 @@ class TestWhichKernelRuns:
             "wide.binary_concrete",
             "wide.binary_concrete_vjp",
         ]
+
+    @pytest.mark.parametrize(("classes", "layout"), [(narrow.FEW_CLASSES, "narrow"), (narrow.FEW_CLASSES + 1, "wide")])
+    def test_and_for_few_numbers_those_that_draw(self, ran: list[str], classes: int, layout: str) -> None:
+        logits = torch.zeros(4, classes, requires_grad=True)
+        for hard in (False, True):
+            functional.gumbel_softmax(logits, hard=hard, seed=1).sum().backward()
+            functional.binary_concrete(logits, hard=hard, seed=1).sum().backward()
+        functional.gumbel_max(logits, seed=1)
+        soft, bits = [f"{layout}.gumbel_softmax", "wide.is_between"], ["wide.binary_concrete", "wide.is_between"]
+        hard_ones = [*soft, f"{layout}.gumbel_one_hot", *bits, "wide.binary_concrete"]
+        assert ran == [*soft, *bits, *hard_ones, f"{layout}.gumbel_max"]
 
     def test_float64_is_left_to_the_reference(self, ran: list[str]) -> None:
         logits = torch.zeros(4, 5, dtype=torch.float64, requires_grad=True)

@@ -35,6 +35,7 @@ __all__ = [
     "gumbel_one_hot",
     "gumbel_softmax",
     "gumbel_softmax_vjp",
+    "is_between",
     "mark",
     "new_scratch",
     "noise",
@@ -308,6 +309,16 @@ def binary_concrete(
             else:
                 for j in range(out.shape[0]):
                     out[j] = sigmoid((chunk[j] + out[j]) * inverse_tau)
+
+
+@kernel
+def is_between(sample, count, top):
+    """Whether all numbers are greater than zero and less than ``top``; NaN is not."""
+    numbers = table(sample, 1, count)[0]
+    inside = True
+    for j in range(count):
+        inside &= (numbers[j] > f32(0)) & (numbers[j] < f32(top))
+    return inside
 
 
 @device_function()
