@@ -47,7 +47,15 @@ def test_a_node_is_lost_and_every_result_is_there(found: dict[str, Any]) -> None
     assert (found["results"]["first"], found["results"]["second"]) == ({"seed": 0}, {"seed": 1})
     # One of the two began again, on the node that was left.
     assert found["begun"] == 3
-    assert [message for _, message in found["told"]] == ["again, for its node is gone"]
+    assert [message for name, message in found["told"] if name in ("first", "second")] == [
+        "again, for its node is gone"
+    ]
+
+
+def test_what_jobs_say_meanwhile_is_told(found: dict[str, Any]) -> None:
+    told = [tuple(said) for said in found["told"]]
+    assert ("square", "squaring") in told
+    assert ("training", "measuring 100 %") in told
 
 
 def test_failures_are_told_and_take_no_other_job_with_them(found: dict[str, Any]) -> None:

@@ -33,6 +33,8 @@ HERE = {
     "RAY_worker_niceness": "0",
 }
 """The same for a cluster that is started for these jobs."""
+LOOK_EVERY, PATIENCE = 0.5, 10.0
+"""Seconds between looks at what jobs say, and how long that is waited for."""
 
 
 class ClusterError(Exception):
@@ -45,7 +47,7 @@ class RayCluster:
 
     A job takes one core of any node; the folder of jobs on a node has the path that it has here. Where the nodes share
     it, a job whose node is lost goes on elsewhere from its checkpoint; where they do not, it begins again. Results come
-    here, whatever happens to the node that found them. What jobs say meanwhile is not told.
+    here, whatever happens to the node that found them.
 
     Args:
         address: Of a cluster that runs, `host:port`, or `auto` for that of this machine. None starts one for these jobs
@@ -66,14 +68,20 @@ class RayCluster:
         with self._connected() as ray:
             # Work that ends its process is not tried again: it would do so everywhere.
             remote = ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=0)(_perform)
-            begin = time.perf_counter()
+            board, begin = _board(ray), time.perf_counter()
 
             def given(each: Work) -> Any:
-                return remote.remote(each, [job.key for job in each.jobs], root.absolute())
+                return remote.remote(each, [job.key for job in each.jobs], root.absolute(), board)
 
             running = {given(each): each for each in work}
             while running:
-                (reference,), _ = ray.wait(list(running), num_returns=1)
+                ended, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_EVERY)
+                with contextlib.suppress(ray.exceptions.RayError):  # Without the board nothing is lost but words.
+                    for said in ray.get(board.taken.remote(), timeout=PATIENCE):
+                        listener(*said)
+                if not ended:
+                    continue
+                (reference,) = ended
                 each = running.pop(reference)
                 try:
                     found = ray.get(reference)
@@ -123,8 +131,33 @@ class RayCluster:
             ray.shutdown()
 
 
-def _perform(work: Work, keys: list[str], root: Path) -> list[tuple[Outcome, str]]:
+class _Board:
+    """Where jobs on all nodes say what they are doing: the last word of each counts."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, str] = {}
+
+    def tell(self, name: str, message: str) -> None:
+        self._said[name] = message
+
+    def taken(self) -> list[tuple[str, str]]:
+        """What was said since this was asked last."""
+        said, self._said = self._said, {}
+        return list(said.items())
+
+
+def _board(ray: Any) -> Any:
+    """A board on the head of the cluster, the only node that stays as long as there is one."""
+    return ray.remote(num_cpus=0, resources={"node:__internal_head__": 1e-3})(_Board).remote()
+
+
+def _perform(work: Work, keys: list[str], root: Path, board: Any) -> list[tuple[Outcome, str]]:
     """Do jobs on a node; returns how each ended, and the traceback of a failure."""
+    said: list[Any] = []
+
+    def tell(name: str, message: str) -> None:
+        said[:] = [board.tell.remote(name, message)]
+
     begin = time.perf_counter()
     try:
         if [job.key for job in work.jobs] != keys:
@@ -134,7 +167,17 @@ def _perform(work: Work, keys: list[str], root: Path) -> list[tuple[Outcome, str
     except Exception as error:
         seconds, report = time.perf_counter() - begin, traceback.format_exc()
         return [(Outcome(job, root / job.name, seconds, failure=cause_of(error)), report) for job in work.jobs]
-    return [(outcome, _report(outcome)) for outcome in attempt(work, root, lambda name, message: None)]
+    found = [(outcome, _report(outcome)) for outcome in attempt(work, root, tell)]
+    _until_heard(said)
+    return found
+
+
+def _until_heard(said: list[Any]) -> None:
+    """Wait for the last word, which would come after the result else."""
+    import ray
+
+    with contextlib.suppress(ray.exceptions.RayError):
+        ray.get(said, timeout=PATIENCE)
 
 
 def _report(outcome: Outcome) -> str:
