@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from drawgrad.functional import bernoulli_kl, categorical_kl
+from drawgrad.kernels import log_probs
 
 INF = math.inf
 
@@ -99,6 +100,36 @@ class TestCategorical:
         alike = categorical_kl(ruled_out[0].log_softmax(-1), torch.tensor([1.0, 0.0, -INF]).log_softmax(-1))
         right = summed([math.log(0.5)] * 2, torch.tensor([1.0, 0.0]).log_softmax(-1).tolist())
         assert alike.item() == pytest.approx(right)
+
+    @pytest.mark.parametrize("shape", [(300, 5), (40, 6, 7), (2, 30, 64)], ids=str)
+    @pytest.mark.parametrize("shared", [0, 1])
+    @pytest.mark.parametrize("ruled_out", [False, True])
+    def test_of_many_rows(
+        self, shape: tuple[int, ...], shared: int, ruled_out: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They go to kernels, unless a class is impossible."""
+        ran = []
+        for name in ("divergence", "divergence_vjp"):
+            kernel = getattr(log_probs, name)
+            monkeypatch.setattr(
+                log_probs, name, lambda *args, name=name, kernel=kernel: ran.append(name) or kernel(*args)
+            )
+        log_p, log_q = (3 * torch.randn(shape)).log_softmax(-1), torch.randn(shape[shared:]).log_softmax(-1)
+        if ruled_out:
+            log_p[(1, ..., 2)] = -INF
+            log_q[..., 0] = -INF
+            log_p[(0, ..., 0)] = -INF
+        upstream = torch.randn(shape[:-1])
+        gradients, values = [], []
+        for dtype in (torch.float32, torch.float64):
+            leaves = [x.detach().to(dtype).requires_grad_() for x in (log_p, log_q)]
+            values.append(categorical_kl(*leaves))
+            gradients.append(torch.autograd.grad(values[-1], leaves, upstream.to(dtype)))
+        close = {"rtol": 1e-5, "atol": 1e-5, "check_dtype": False}
+        torch.testing.assert_close(*values, **close)
+        torch.testing.assert_close(*gradients, **close)
+        assert bool(values[0].isinf().any()) == ruled_out
+        assert ran == (["divergence"] if ruled_out else ["divergence", "divergence_vjp"])
 
     def test_nan_stays_nan(self) -> None:
         nan, fine = torch.tensor([0.0, torch.nan]), torch.tensor([0.5, 0.5]).log()

@@ -12,6 +12,7 @@ from drawgrad._checks import check_floating, check_temperature
 from drawgrad._typing import Float, Tensor
 from drawgrad.distributions._base import Expandable, Seeded
 from drawgrad.distributions._numerics import as_tensor, log_odds, log_or_minus_infinity, scalar, wide_dtype
+from drawgrad.kernels.log_probs import log_softmax, softmax
 
 __all__ = ["BinaryRelaxation", "CategoricalRelaxation", "Relaxation"]
 
@@ -140,7 +141,7 @@ class CategoricalRelaxation(Relaxation):
     @lazy_property
     def _log_probs(self) -> Tensor:
         """Normalized log-probabilities in the dtype to compute in."""
-        return self._wide_scores.log_softmax(-1)
+        return log_softmax(self._wide_scores)
 
     def _allowed(self, dtype: torch.dtype) -> Tensor:
         """How many classes can be drawn, shape ``batch_shape``."""
@@ -160,7 +161,7 @@ class CategoricalRelaxation(Relaxation):
     def probs(self) -> Float[Tensor, "*batch k"]:
         """Normalized probabilities."""
         wide = self._parameter.to(wide_dtype(self._parameter.dtype))
-        probs = wide / wide.sum(-1, keepdim=True) if self._given == "probs" else wide.softmax(-1)
+        probs = wide / wide.sum(-1, keepdim=True) if self._given == "probs" else softmax(wide)
         return probs.to(self._parameter.dtype)
 
 

@@ -19,6 +19,7 @@ from drawgrad.distributions.straight_through import (
     RelaxedOneHotCategoricalStraightThrough,
 )
 from drawgrad.functional import bernoulli_kl, categorical_kl
+from drawgrad.kernels.log_probs import log_softmax
 
 __all__: list[str] = []
 
@@ -35,7 +36,7 @@ def _kl_categorical(p: OneHotCategorical, q: OneHotCategorical) -> Tensor:
             f"p and q must have the same classes, but p has {p.event_shape[0]} and q has {q.event_shape[0]}; "
             "give the classes that one of them lacks the logit -inf there"
         )
-    return categorical_kl(_given_logits(p).log_softmax(-1), _given_logits(q).log_softmax(-1))
+    return categorical_kl(log_softmax(_given_logits(p)), log_softmax(_given_logits(q)))
 
 
 def _kl_bernoulli(p: Bernoulli, q: Bernoulli) -> Tensor:

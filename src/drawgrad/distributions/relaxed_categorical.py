@@ -11,6 +11,7 @@ from drawgrad.distributions._numerics import held, log_indicator, log_of_rounded
 from drawgrad.distributions._relaxation import CategoricalRelaxation
 from drawgrad.distributions._simplex import rounded_simplex
 from drawgrad.functional import gumbel_noise, gumbel_softmax
+from drawgrad.kernels.log_probs import log_softmax
 
 __all__ = ["ExpRelaxedCategorical", "RelaxedOneHotCategorical"]
 
@@ -68,7 +69,7 @@ class ExpRelaxedCategorical(CategoricalRelaxation):
         perturbed = logits.to(wide) + noise
         # The largest one is subtracted before the division: a small temperature cannot overflow.
         shifted = perturbed - perturbed.detach().amax(-1, keepdim=True)
-        sample = _divide(shifted, self._tau.to(wide)).log_softmax(-1)
+        sample = log_softmax(_divide(shifted, self._tau.to(wide)))
         # Where a narrow dtype does not reach as far, its end; -inf is for what is never drawn.
         lowest = torch.finfo(logits.dtype).min
         return torch.where(logits > -torch.inf, sample.clamp(min=lowest), sample).to(logits.dtype)
@@ -188,7 +189,7 @@ class RelaxedOneHotCategorical(CategoricalRelaxation):
 
 def _log_shares(scores: Tensor, tau: Tensor, value: Tensor) -> Tensor:
     """What each class adds to the log-density of the log-sample ``value``, which is finite also for scores of -inf."""
-    return (scores - tau * value).log_softmax(-1)
+    return log_softmax(scores - tau * value)
 
 
 def _divide(shifted: Tensor, tau: Tensor) -> Tensor:

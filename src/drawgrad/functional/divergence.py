@@ -10,6 +10,7 @@ from torch.nn.functional import logsigmoid
 
 from drawgrad._checks import check_floating
 from drawgrad._typing import Float, Tensor
+from drawgrad.kernels import log_probs
 from drawgrad.kernels.reference import compute_dtype
 from drawgrad.kernels.state import carries_tangents, eager_apply, home_of
 
@@ -108,28 +109,40 @@ def _categorical_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
     return torch.where(_is_excluded(ratio.amax(-1)), torch.inf, (p * ratio).sum(-1))
 
 
+def _naive_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """The sum as it is written; not finite where an outcome is ruled out."""
+    if _are_rows(log_p, log_q):
+        return log_probs.divergence(log_p, log_q)
+    return (log_p.exp() * (log_p - log_q)).sum(-1)
+
+
+def _are_rows(log_p: Tensor, log_q: Tensor) -> bool:
+    """Whether kernels compute the divergence: the second distributions belong to the last dimensions of the first."""
+    return log_probs.has_kernels(log_p, log_q) and log_p.shape[-log_q.dim() :] == log_q.shape
+
+
 class _CategoricalKL(torch.autograd.Function):
-    """The same in half the operations, which are most of its time where there are few classes."""
+    """The same in fewer operations, which are most of its time where there are few classes."""
 
     @staticmethod
     def forward(ctx: Any, log_p: Tensor, log_q: Tensor) -> Tensor:
-        p, ratio, ctx.excluded = log_p.exp(), log_p - log_q, None
-        divergence = (p * ratio).sum(-1)
-        if not math.isfinite(divergence.sum().item()):  # No outcome is ruled out where the sum of all is finite.
-            p, ratio = _parts(log_p, log_q)
+        divergence, ctx.excluded = _naive_kl(log_p, log_q), None
+        ctx.possible = math.isfinite(divergence.sum().item())
+        if not ctx.possible:  # No outcome is ruled out where the sum of all is finite.
             divergence = _categorical_kl(log_p, log_q)
             ctx.excluded = divergence == torch.inf
-        ctx.save_for_backward(log_p, log_q, p, ratio)
+        ctx.save_for_backward(log_p, log_q)
         return divergence
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        log_p, log_q, p, ratio = ctx.saved_tensors
-        if torch.is_grad_enabled():
+        (grad,), (log_p, log_q) = grads, ctx.saved_tensors
+        if ctx.possible and not torch.is_grad_enabled() and _are_rows(log_p, log_q):
+            of_p, weighted = log_probs.divergence_vjp(grad, log_p, log_q)
+        else:
             p, ratio = _parts(log_p, log_q)
-        grad = grads[0] if ctx.excluded is None else torch.where(ctx.excluded, 0.0, grads[0])
-        weighted = grad[..., None] * p
-        of_p = torch.addcmul(weighted, weighted, ratio).sum_to_size(log_p.shape) if ctx.needs_input_grad[0] else None
+            weighted = (grad if ctx.possible else torch.where(ctx.excluded, 0.0, grad))[..., None] * p
+            of_p = torch.addcmul(weighted, weighted, ratio).sum_to_size(log_p.shape)
         return of_p, weighted.sum_to_size(log_q.shape).neg() if ctx.needs_input_grad[1] else None
 
 

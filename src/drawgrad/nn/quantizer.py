@@ -13,6 +13,7 @@ from drawgrad._checks import check_count, check_floating, check_integral, check_
 from drawgrad._typing import Bool, Float, Int, Tensor
 from drawgrad.estimators import SurrogateEstimator
 from drawgrad.functional import logistic_noise, straight_through
+from drawgrad.kernels.log_probs import softmax
 from drawgrad.nn.choice import Choice
 
 __all__ = ["Quantized", "Quantizer"]
@@ -50,12 +51,12 @@ class Quantized(NamedTuple):
 
         The diversity loss of wav2vec 2.0: add it with a small weight where few codes come to be used.
         """
-        return math.log(self.logits.shape[-1]) - _entropy(self._mean(self.logits.softmax(-1))).mean()
+        return math.log(self.logits.shape[-1]) - _entropy(self._mean(softmax(self.logits))).mean()
 
     @property
     def uncertainty(self) -> Float[Tensor, ""]:
         """Mean entropy of the choices, in nats, with a gradient: zero if each row has one code that is certain."""
-        return self._mean(_entropy(self.logits.softmax(-1))).mean()
+        return self._mean(_entropy(softmax(self.logits))).mean()
 
     def _mean(self, of_rows: Tensor) -> Tensor:
         """Over the rows that count."""

@@ -13,6 +13,7 @@ from drawgrad._checks import check_count, check_flag, check_floating, check_mask
 from drawgrad._typing import Bool, Float, Int, Tensor
 from drawgrad.estimators import StraightThrough, SurrogateEstimator
 from drawgrad.functional import draw_seed, fold_seed, gumbel_max_linear
+from drawgrad.kernels.log_probs import softmax
 from drawgrad.nn._scores import best_in_blocks, softmax_in_blocks
 from drawgrad.nn.choice import Choice
 from drawgrad.variables import Binary, OneHot, Subset
@@ -234,7 +235,7 @@ class Router(nn.Module):
         if self.candidates is not None:
             biased, names = biased.topk(self.candidates, -1)
             logits = logits.gather(-1, names)
-        probs = logits.softmax(-1)
+        probs = softmax(logits)
 
         if self.gradient != "straight-through":
             biased = biased.detach()

@@ -9,6 +9,7 @@ import torch
 from torch.distributions import Categorical
 
 from drawgrad._typing import Tensor
+from drawgrad.kernels.log_probs import log_softmax
 from drawgrad.variables.countable import Countable
 from drawgrad.variables.parameters import exact_logits, flattened_logits
 from drawgrad.variables.registry import register_variable
@@ -48,7 +49,7 @@ class Indexed(Countable):
         return flattened_logits(self.logits, factors)
 
     def log_probs(self) -> Tensor:
-        return self.logits.log_softmax(-1)
+        return log_softmax(self.logits)
 
     def sample_of(self, index: Tensor) -> Tensor:
         return index.clone()

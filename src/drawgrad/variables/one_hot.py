@@ -10,6 +10,7 @@ from torch.distributions import OneHotCategorical
 
 from drawgrad._typing import Tensor
 from drawgrad.functional import conditional_gumbel, gumbel_max, gumbel_softmax
+from drawgrad.kernels.log_probs import log_softmax, softmax
 from drawgrad.variables.place import gumbel_noise_like
 from drawgrad.variables.registry import register_variable
 from drawgrad.variables.relaxable import Relaxable
@@ -43,7 +44,7 @@ class OneHot(Relaxable):
         return self.logits.shape[:-1]
 
     def log_probs(self) -> Tensor:
-        return self.logits.log_softmax(-1)
+        return log_softmax(self.logits)
 
     def draw(self, seed: Tensor) -> Tensor:
         return self.drawn(gumbel_max, self.logits, seed)
@@ -78,7 +79,7 @@ class OneHot(Relaxable):
         return (scores - scores.gather(-1, index[..., None])).exp()
 
     def squash(self, scores: Tensor) -> Tensor:
-        return scores.softmax(-1)
+        return softmax(scores)
 
     def inner(self, a: Tensor, b: Tensor) -> Tensor:
         return (a * b).sum(-1, keepdim=True)

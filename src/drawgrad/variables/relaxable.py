@@ -48,10 +48,6 @@ class Relaxable(Countable):
     def learns(self) -> bool:
         return torch.is_grad_enabled() and self.logits.requires_grad
 
-    def expand(self, samples: int, first: int = 0) -> Self:
-        place = self.place.copied(samples, first)
-        return replace(self, logits=self.logits.expand(samples, *self.logits.shape), place=place)
-
     def flattened(self, factors: Tensor) -> dict[str, Tensor]:
         return flattened_logits(self.logits, factors)
 

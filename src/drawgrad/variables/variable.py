@@ -95,9 +95,7 @@ class Variable(ABC):
             samples: how many copies.
             first: the number of the first one. A copy draws by its number, so they may be drawn some at a time.
         """
-        expanded: dict[str, Any] = {
-            name: value.expand(samples, *value.shape) for name, value in self.parameters.items()
-        }
+        expanded: dict[str, Any] = {name: _repeated(value, samples) for name, value in self.parameters.items()}
         return replace(self, place=self.place.copied(samples, first), **expanded)
 
     def placed(self, row: int) -> Self:
@@ -199,3 +197,9 @@ def cannot_remake(family: type[Distribution], reason: str) -> TypeError:
         f"q must be a distribution that can be made anew from its parameters, but {reason} ({family.__name__}); use "
         "one of torch's basic distributions, such as OneHotCategorical, Bernoulli or Normal"
     )
+
+
+def _repeated(value: Tensor, times: int) -> Tensor:
+    """A tensor so many times along a new first dimension."""
+    # The gradient of an expansion is summed, even over one.
+    return value[None] if times == 1 else value.expand(times, *value.shape)

@@ -12,6 +12,7 @@ from drawgrad.estimators.base import SampleEstimator
 from drawgrad.estimators.cost import Cost, check_chunk
 from drawgrad.estimators.loss import with_gradient
 from drawgrad.estimators.registry import register
+from drawgrad.kernels.log_probs import softmax
 from drawgrad.variables import OneHot, gumbel_noise_like
 
 __all__ = ["Arsm"]
@@ -76,7 +77,7 @@ class Arsm(SampleEstimator):
         # (samples * lead, K, K) and (samples * lead, shared variables, K)
         table = costs.detach().reshape(len(orders), -1)[swap].movedim(-1, 0)
         contrast = (table - table.mean(1, keepdim=True)).to(logits.dtype)
-        weight = 1 / classes - (-noise).softmax(-1)
+        weight = 1 / classes - softmax(-noise)
         shared = weight.reshape(table.shape[0], -1, classes) if table.numel() else weight.reshape(0, 1, classes)
         found = (shared @ contrast.mT).reshape(logits.shape)
         # Of a class that cannot occur it is zero on average only, and without sense draw by draw.

@@ -12,6 +12,7 @@ from drawgrad._checks import check_count
 from drawgrad.estimators.registry import register
 from drawgrad.estimators.surrogate import SurrogateEstimator
 from drawgrad.functional import fold_seed, straight_through
+from drawgrad.kernels.log_probs import softmax
 from drawgrad.variables import Relaxable, logistic_noise_like
 
 __all__ = ["ReDGE"]
@@ -90,7 +91,7 @@ class ReDGE(SurrogateEstimator):
             alpha, sigma = alphas[step], 1 - alphas[step]
             scores = log_pi + alpha * x / sigma**2
             if step:
-                guess, below = scores.softmax(-1), alphas[step - 1]
+                guess, below = softmax(scores), alphas[step - 1]
                 x = below * guess + (1 - below) / sigma * (x - alpha * guess)
         return scores
 

@@ -49,8 +49,8 @@ def test_free_bits_cost_the_same_whatever_a_variable_says():
     with torch.no_grad():
         task.model.encoder[2].weight.mul_(100)
     loss, measured = loss_of(task)
-    assert loss >= measured["cost"] + 1.5
-    assert loss >= measured["cost"] + measured["kl"]
+    assert loss >= measured["cost"] + 1.5 - 1e-5
+    assert loss >= measured["cost"] + measured["kl"] - 1e-5
 
 
 def test_no_gradient_of_the_kl_reaches_a_variable_below_its_free_bits():

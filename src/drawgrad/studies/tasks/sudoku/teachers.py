@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from torch.distributions import Categorical
-from torch.nn.functional import log_softmax, one_hot
+from torch.nn.functional import one_hot
 
 from drawgrad._checks import check_count
 from drawgrad._typing import Float, Tensor
 from drawgrad.estimators import LeaveOneOut
+from drawgrad.kernels.log_probs import log_softmax, softmax
 from drawgrad.logic import (
     HardDomains,
     HardEngine,
@@ -69,7 +70,7 @@ class Completions(Teacher):
         board = sudoku()
         found = board.solve(board.fixed(told.blanks), limit=self.limit)
         values = found.values[:, : int(found.counts.max())]
-        read = _scattered(log_softmax(logits, -1), told)
+        read = _scattered(log_softmax(logits), told)
         # Blank cells are the same in all of a board's completions, and count nothing.
         weights = read.gather(-1, values.clamp_min(0).transpose(1, 2)).sum(1)
         weights = weights.masked_fill(values[..., 0] < 0, -torch.inf)
@@ -95,7 +96,7 @@ class Propagation(Teacher):
         return 0
 
     def loss(self, logits: Tensor, told: Told) -> Tensor:
-        domains = sudoku().domains(logits.softmax(-1), where=told.given)
+        domains = sudoku().domains(softmax(logits), where=told.given)
         return -_log_probs(domains, told, self.rounds)[~told.given].mean()
 
 
@@ -126,7 +127,7 @@ class SolverInLoop(_WithEngine):
 
     def loss(self, logits: Tensor, told: Told) -> Tensor:
         board = sudoku()
-        domains = board.domains(logits.softmax(-1), where=told.given)
+        domains = board.domains(softmax(logits), where=told.given)
         layer = SolverThrough(board, PropagationSurrogate(self.rounds), _Hasty(self.nodes))
         wrong = layer(domains).elements - one_hot(told.blanks.clamp_min(0), 9)
         return wrong.square().sum(-1)[~told.given].mean()
@@ -142,7 +143,7 @@ class Corrected(_WithEngine):
 
     def loss(self, logits: Tensor, told: Told) -> Tensor:
         board = sudoku()
-        domains = board.domains(logits.softmax(-1), where=told.given)
+        domains = board.domains(softmax(logits), where=told.given)
         # -1 where no solution is found: all cells of such a board are wrong.
         wrong = board.most_likely(domains, nodes=self.nodes).first() != told.blanks
         return -(_log_probs(domains, told, self.rounds) * wrong)[~told.given].mean()
