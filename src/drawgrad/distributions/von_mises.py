@@ -99,7 +99,7 @@ def _slope(x: Tensor, kappa: Tensor) -> Tensor:
 def _legendre() -> tuple[Tensor, Tensor]:
     """Nodes and weights on [0, 1]: eigenvalues of the Jacobi matrix of Legendre's polynomials (Golub, Welsch)."""
     with torch.inference_mode(False):
-        k = torch.arange(1, NODES, dtype=torch.float64)
+        k = torch.arange(1, NODES, dtype=torch.float64, device="cpu")
         side = k / (4 * k**2 - 1).sqrt()
         values, vectors = torch.linalg.eigh(torch.diag(side, 1) + torch.diag(side, -1))
         return (values + 1) / 2, vectors[0] ** 2

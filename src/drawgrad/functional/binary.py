@@ -75,7 +75,9 @@ def binary_concrete(
     # A temperature for each element: plain torch serves it.
     scores = logits + rows.restore(rows.noise(drawn, "logistic"))
     # In float64, whose range holds a quotient of two float32 numbers and its derivatives.
-    sample = reference.sigmoid(scores.double(), torch.as_tensor(tau).to(scores).double()).to(logits.dtype)
+    sample = reference.sigmoid(scores.double(), torch.as_tensor(tau, device=scores.device).to(scores).double()).to(
+        logits.dtype
+    )
     if not hard:
         return sample
     bits = torch.where(scores.isnan(), scores, (scores > 0).to(scores.dtype)).to(sample.dtype)

@@ -178,7 +178,9 @@ def _with_class_temperatures(logits: Tensor, noise: Tensor, tau: float | Tensor,
     # in the gradients. Rows have no common scale to be shifted by, so the quotients need the range of float64.
     allowed = perturbed != -torch.inf
     failed = (perturbed.isnan() | (perturbed == torch.inf)).any(dim, keepdim=True)
-    scaled = torch.where(allowed, perturbed, 0.0).double() / torch.as_tensor(tau).to(noise).double()
+    scaled = (
+        torch.where(allowed, perturbed, 0.0).double() / torch.as_tensor(tau, device=noise.device).to(noise).double()
+    )
     largest = torch.finfo(scaled.dtype).max
     scores = torch.where(allowed, scaled.clamp(-largest, largest), -torch.inf)
     soft = torch.where(allowed, scores.softmax(dim), 0.0) * torch.where(failed, torch.nan, 1.0)

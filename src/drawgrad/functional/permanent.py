@@ -185,12 +185,12 @@ def _kept(n: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
 
 
 def _listed(n: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
-    every, columns = torch.arange(2**n), torch.arange(n)
+    every, columns = torch.arange(2**n, device="cpu"), torch.arange(n, device="cpu")
     bits = every[:, None] >> columns & 1
     counts = [math.comb(n, size) for size in range(n + 1)]
     # Sets in the order of their sizes, whose numbers are known beforehand: nothing here depends on data.
     order = bits.sum(-1).argsort(dim=0, stable=True)
-    within = torch.cat([torch.arange(count) for count in counts])
+    within = torch.cat([torch.arange(count, device="cpu") for count in counts])
     number = torch.zeros_like(every).scatter(0, order, within)
     plan = []
     for size, sets in list(enumerate(order.split(counts)))[1:]:

@@ -200,7 +200,7 @@ def _assigned(scores: Tensor) -> Tensor:
         ) from error
     n = scores.shape[-1]
     host = scores.double().cpu().reshape(-1, n, n) if scores.numel() else scores.new_zeros(0, n, n)
-    result = torch.zeros(host.shape, dtype=torch.float64)
+    result = torch.zeros_like(host)
     for number, each in enumerate(host):
         if bool(each.isnan().any()):
             result[number] = torch.nan

@@ -63,7 +63,9 @@ def eliminate(problem: Problem, domains: SoftDomains, order: Sequence[int], keep
     factors: list[Factor] = [((number,), elements[..., number, :size]) for number, size in enumerate(problem.sizes)]
     for constraint, rule in zip(problem.constraints, problem.rules, strict=True):
         sizes = [problem.sizes[variable] for variable in constraint.scope]
-        assignments = torch.cartesian_prod(*(torch.arange(size) for size in sizes)).reshape(-1, len(sizes))
+        assignments = torch.cartesian_prod(*(torch.arange(size, device="cpu") for size in sizes)).reshape(
+            -1, len(sizes)
+        )
         allowed = rule.holds(assignments).reshape(sizes).to(elements.device)
         factors.append((constraint.scope, algebra.lift(allowed, elements)))
     for variable in order:

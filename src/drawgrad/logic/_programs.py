@@ -27,7 +27,7 @@ class Programs:
         for rule, scope in scoped:
             groups.setdefault(rule, []).append(scope)
         self.rules = tuple(groups)
-        scopes = [torch.tensor(found) for found in groups.values()]
+        scopes = [torch.tensor(found, device="cpu") for found in groups.values()]
         tables = [rule.tables(values) for rule in groups]
         places = _places(variables, scopes)
         # The place after the last is that of a neutral element, for variables with fewer constraints than others.
@@ -59,10 +59,10 @@ class Programs:
 
 def _places(variables: int, scopes: Sequence[Tensor]) -> Tensor:
     """Where the supports of each variable lie among all, ``(most, variables)``; the place after the last fills up."""
-    flat = torch.cat([torch.empty(0, dtype=torch.int64), *(scope.flatten() for scope in scopes)])
+    flat = torch.cat([torch.empty(0, dtype=torch.int64, device="cpu"), *(scope.flatten() for scope in scopes)])
     order = flat.argsort(stable=True)
     counts = flat.bincount(minlength=variables)
-    rank = torch.arange(len(flat)) - (counts.cumsum(0) - counts)[flat[order]]
-    places = torch.full((int(counts.max()) if variables else 0, variables), len(flat))
+    rank = torch.arange(len(flat), device="cpu") - (counts.cumsum(0) - counts)[flat[order]]
+    places = torch.full((int(counts.max()) if variables else 0, variables), len(flat), device="cpu")
     places[rank, flat[order]] = order
     return places

@@ -46,10 +46,13 @@ def all_solutions(problem: Problem) -> Int[Tensor, "count variables"]:
         )
     # The last variable counts fastest.
     strides = [math.prod(problem.sizes[place + 1 :]) for place in range(problem.variables)]
-    sizes, steps = torch.tensor(problem.sizes, dtype=torch.int64), torch.tensor(strides, dtype=torch.int64)
+    sizes, steps = (
+        torch.tensor(problem.sizes, dtype=torch.int64, device="cpu"),
+        torch.tensor(strides, dtype=torch.int64, device="cpu"),
+    )
     found = []
     for start in range(0, count, CHUNK):
-        numbers = torch.arange(start, min(start + CHUNK, count))
+        numbers = torch.arange(start, min(start + CHUNK, count), device="cpu")
         assignments = numbers[:, None] // steps % sizes
         found.append(assignments[problem.satisfied(assignments)])
     return torch.cat(found)

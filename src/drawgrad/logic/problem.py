@@ -71,7 +71,9 @@ class Problem:
         self._programs = Programs(
             self.variables, self.values, [(rule, c.scope) for rule, c in zip(self.rules, self.constraints, strict=True)]
         )
-        self._possible = torch.arange(self.values) < torch.tensor(self.sizes, dtype=torch.int64)[:, None]
+        self._possible = (
+            torch.arange(self.values, device="cpu") < torch.tensor(self.sizes, dtype=torch.int64, device="cpu")[:, None]
+        )
         self._everything = HardDomains.from_mask(self._possible)
 
     def __repr__(self) -> str:

@@ -91,7 +91,7 @@ class PermutationLayer(Tempered):
         """All orders alike, up to a little noise, and the temperature that it began with."""
         super().reset_parameters()
         nn.init.normal_(self.scores, 0.0, 0.01)
-        self.order.copy_(torch.arange(self.n))
+        self.order.copy_(torch.arange(self.n, device=self.order.device))
 
     def extra_repr(self) -> str:
         """The options."""

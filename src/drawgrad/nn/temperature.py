@@ -77,7 +77,7 @@ class Tempered(nn.Module):
         if held is None:
             raise ValueError(f"{type(self).__name__} has no temperature to set; look at its temperature, which is None")
         check_temperature(value, CURE, "value", held.dtype)
-        found = torch.as_tensor(value)
+        found = torch.as_tensor(value, device=held.device)
         held.copy_(found if self.log_tau is None else found.log())
 
     def reset_parameters(self) -> None:

@@ -32,7 +32,9 @@ class Subset(KOfClasses):
     def number(self, index: Tensor) -> Tensor:
         # How many subsets come later in lexicographic order: those that agree up to a chosen class, and skip it.
         classes = index.shape[-1]
-        table = torch.tensor([[_binomial(n, r) for r in range(self.k + 1)] for n in range(classes)])
+        table = torch.tensor(
+            [[_binomial(n, r) for r in range(self.k + 1)] for n in range(classes)], device=index.device
+        )
         left = (self.k - (index.cumsum(-1) - 1)).clamp(0, self.k)
         skipped = torch.arange(classes - 1, -1, -1, device=index.device).expand_as(index)
         later = table.to(index.device)[skipped, left]

@@ -75,7 +75,11 @@ def unseen_share(draws: int) -> float:
 
 
 def _probit(probability: float) -> float:
-    return float(torch.special.ndtri(torch.tensor(min(max(probability, SMALLEST), 1 - SMALLEST), dtype=torch.float64)))
+    return float(
+        torch.special.ndtri(
+            torch.tensor(min(max(probability, SMALLEST), 1 - SMALLEST), dtype=torch.float64, device="cpu")
+        )
+    )
 
 
 def _probability(squared: float, bias: float, trace: float, squared_trace: float, largest: float) -> float:
@@ -84,9 +88,11 @@ def _probability(squared: float, bias: float, trace: float, squared_trace: float
     if mean <= 0 or half_variance <= 0:
         # R is a constant.
         ends = math.sqrt(max(squared - max(mean, 0.0), 0.0))
-        low, high = torch.special.ndtr(torch.tensor([-ends - bias, ends - bias], dtype=torch.float64) / scale).tolist()
+        low, high = torch.special.ndtr(
+            torch.tensor([-ends - bias, ends - bias], dtype=torch.float64, device="cpu") / scale
+        ).tolist()
         return high - low
-    x = torch.linspace(-WIDTH, WIDTH, POINTS, dtype=torch.float64)
+    x = torch.linspace(-WIDTH, WIDTH, POINTS, dtype=torch.float64, device="cpu")
     weights = torch.exp(-x.square() / 2)
     below = _rest(squared - (bias + scale * x).square(), mean, half_variance)
     return float((weights * below).sum() / weights.sum())

@@ -116,7 +116,7 @@ def compare(
     for estimator in listed.values():
         estimator.check_supported(q)
     # All estimators see the same seeds, whichever others are on the list; the reference sees others.
-    first = int(draw_seed(generator=generator))
+    first = int(draw_seed(generator=generator, device="cpu" if generator is None else generator.device))
     replicate(q, 1)  # What cannot be copied is refused before anything is computed.
     watched = Watched(cost)
     ready = {name: adapted(estimator, cost, q, adapt, _generator(first + 2)) for name, estimator in listed.items()}

@@ -48,7 +48,7 @@ def longest(
     seen, elsewhere = _length(found), 0.0
     here = Watched(cost)
     size = at_once or max(1, rows_at_once(q) // max(1, rows))
-    for factors in torch.linspace(0.0, 1.0, PROBES).split(size):
+    for factors in torch.linspace(0.0, 1.0, PROBES, device="cpu").split(size):
         copies = flattened(q, factors)
         if copies is None:
             break

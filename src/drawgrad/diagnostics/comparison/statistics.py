@@ -179,7 +179,7 @@ def _tail(squared: float, trace: float, squared_trace: float) -> float:
     if trace <= 0:
         return 0.0
     freedom = trace**2 / squared_trace
-    half = torch.tensor([freedom / 2, squared * freedom / (2 * trace)], dtype=torch.float64)
+    half = torch.tensor([freedom / 2, squared * freedom / (2 * trace)], dtype=torch.float64, device="cpu")
     return float(torch.special.gammaincc(half[0], half[1]))
 
 

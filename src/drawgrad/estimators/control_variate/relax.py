@@ -154,4 +154,6 @@ class _SeededLinear(nn.LazyLinear):
             bound = self.in_features**-0.5
             with torch.no_grad():
                 for parameter in (self.weight, self.bias):
-                    parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
+                    parameter.copy_(
+                        torch.empty(parameter.shape, device="cpu").uniform_(-bound, bound, generator=generator)
+                    )

@@ -89,7 +89,8 @@ class Rodeo(CrossedEstimator):
     def control(self, variable: Relaxable, z: Tensor, costs: Tensor, slope: Tensor) -> Tensor:
         # Pairs (s, j) of a sample and another one, from which it is seen.
         samples = len(z)
-        other = ((torch.arange(samples)[:, None] + torch.arange(1, samples)) % samples).to(z.device)
+        number = torch.arange(samples, device=z.device)
+        other = (number[:, None] + number[1:]) % samples
         heights = costs[other]
         here, there = variable.inner(slope[other], z[:, None]), variable.inner(slope, z)[other]
         at_sample = sum_variables(here - there, heights)
@@ -131,6 +132,7 @@ def _rectifiers(hidden: int, seed: int) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
     for layer in layers:
         bound = (6 / (layer.in_features + layer.out_features)) ** 0.5
-        nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+        drawn = torch.empty(layer.weight.shape, device="cpu").uniform_(-bound, bound, generator=generator)
+        layer.weight.data.copy_(drawn)
         nn.init.zeros_(layer.bias)
     return nn.Sequential(layers[0], nn.LeakyReLU(LEAK), layers[1])

@@ -73,7 +73,7 @@ def gumbel_softmax_vjp(
 def gumbel_max(logits: Tensor, seed: Seed, row_offset: int, class_offset: int) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_max`."""
     plain = _plain(logits)
-    index, size = torch.empty(logits.shape[:-1], dtype=torch.int64), _size(plain)
+    index, size = torch.empty(logits.shape[:-1], dtype=torch.int64, device="cpu"), _size(plain)
     draw, _held = _draw(seed, size[0], row_offset, class_offset)
     for_each_block(_layout(size).gumbel_max, size, (plain.data_ptr(), index.data_ptr(), size[1], *draw))
     return index
@@ -82,8 +82,8 @@ def gumbel_max(logits: Tensor, seed: Seed, row_offset: int, class_offset: int) -
 def gumbel_top_k(logits: Tensor, k: int, seed: Seed, row_offset: int, class_offset: int) -> tuple[Tensor, Tensor]:
     """See :func:`drawgrad.kernels.reference.gumbel_top_k`."""
     plain, size = _plain(logits), _size(logits)
-    values = torch.empty((*logits.shape[:-1], k))
-    index = torch.empty(values.shape, dtype=torch.int64)
+    values = torch.empty((*logits.shape[:-1], k), dtype=torch.float32, device="cpu")
+    index = torch.empty(values.shape, dtype=torch.int64, device="cpu")
     if index.numel():
         draw, _held = _draw(seed, size[0], row_offset, class_offset)
         tables = plain.data_ptr(), values.data_ptr(), index.data_ptr(), size[1], k

@@ -55,7 +55,7 @@ def gumbel_max(logits: Tensor, seed: int, mask: Tensor | None = None) -> Tensor:
     """See :func:`drawgrad.kernels.reference.gumbel_max`; a mask as in :func:`gumbel_softmax`."""
     layout, rows, classes = _layout(logits)
     allowed = logits if mask is None else _allowed(logits, mask)
-    index = torch.empty(logits.shape[:-1], dtype=torch.int64)
+    index = torch.empty(logits.shape[:-1], dtype=torch.int64, device="cpu")
     layout.gumbel_max(allowed.data_ptr(), index.data_ptr(), classes, seed, 0, 1, rows, 0, 0, 0, rows)
     return index
 

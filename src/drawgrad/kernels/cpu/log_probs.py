@@ -178,7 +178,7 @@ def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
 
     Where a class is impossible this is not what the divergence is, but then not finite either.
     """
-    out, size = torch.empty(log_p.shape[:-1]), _size(log_p)
+    out, size = torch.empty(log_p.shape[:-1], dtype=torch.float32, device="cpu"), _size(log_p)
     tables = log_p.data_ptr(), log_q.data_ptr(), out.data_ptr(), size[1], size[0], _size(log_q)[0]
     for_each_block(_divergence, size, tables)
     return out

@@ -21,7 +21,7 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
 
     Mapping 32 MiB in pages of 4 KiB takes longer than drawing eight million samples into them.
     """
-    return _with_huge_pages(torch.empty(shape, dtype=dtype))
+    return _with_huge_pages(torch.empty(shape, dtype=dtype, device="cpu"))
 
 
 def empty_like(tensor: Tensor) -> Tensor:

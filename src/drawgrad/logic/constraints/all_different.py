@@ -119,14 +119,14 @@ class Matched(Rule):
 
     def tables(self, values: int) -> tuple[Tensor, ...]:
         """Every set is an end; sets before and after a value is taken, for each variable the same."""
-        sets = torch.arange(1 << self.values)[:, None]
-        numbers = torch.arange(values)
+        sets = torch.arange(1 << self.values, device="cpu")[:, None]
+        numbers = torch.arange(values, device="cpu")
         bits = 1 << numbers.clamp_max(self.values - 1)
         taken, known = (sets & bits) > 0, numbers < self.values
         before = (sets - bits).where(taken & known, len(sets))
         after = (sets + bits).where(~taken & known, len(sets))
         shape = (self.arity, -1, -1)
-        return torch.ones(len(sets), dtype=torch.bool), before.expand(shape), after.expand(shape)
+        return torch.ones(len(sets), dtype=torch.bool, device="cpu"), before.expand(shape), after.expand(shape)
 
     def support(self, elements: Tensor, semiring: Semiring, *tables: Tensor) -> Tensor:
         return from_both_ends(elements, semiring, *tables)

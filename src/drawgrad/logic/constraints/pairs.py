@@ -32,7 +32,7 @@ class _Pair(Constraint):
         return self.first, self.second
 
     def rule(self, sizes: tuple[int, ...]) -> Rule:
-        numbers = torch.arange(max(sizes))
+        numbers = torch.arange(max(sizes), device="cpu")
         allowed = type(self).relation(numbers[:, None], numbers)
         return Pairs(tuple(tuple(row) for row in allowed.tolist()))
 
@@ -97,9 +97,9 @@ class Pairs(Rule):
 
     def tables(self, values: int) -> tuple[Tensor, ...]:
         """The relation, of that many values; one beyond its own has no partner."""
-        table = torch.zeros(values, values, dtype=torch.bool)
+        table = torch.zeros(values, values, dtype=torch.bool, device="cpu")
         size = len(self.allowed)
-        table[:size, :size] = torch.tensor(self.allowed)
+        table[:size, :size] = torch.tensor(self.allowed, device="cpu")
         return (table,)
 
     def support(self, elements: Tensor, semiring: Semiring, *tables: Tensor) -> Tensor:
@@ -115,6 +115,6 @@ class Pairs(Rule):
 
     def code(self) -> tuple[int, ...]:
         """For both directions: number of values, number of words, and for each value the words of its partners."""
-        table = torch.tensor(self.allowed)
+        table = torch.tensor(self.allowed, device="cpu")
         found = [pack_bits(side) for side in (table, table.T)]
         return KIND, len(table), found[0].shape[-1], *(word for side in found for word in side.flatten().tolist())

@@ -194,12 +194,14 @@ class Sums(Rule):
         values)``.
         """
         sums = len(self.allowed)
-        steps = torch.full((self.arity, values), sums)  # A step that leads beyond all sums: no such value.
+        steps = torch.full(
+            (self.arity, values), sums, device="cpu"
+        )  # A step that leads beyond all sums: no such value.
         for position, row in enumerate(self.steps):
-            steps[position, : len(row)] = torch.tensor(row)
-        totals = torch.arange(sums)[:, None]
+            steps[position, : len(row)] = torch.tensor(row, device="cpu")
+        totals = torch.arange(sums, device="cpu")[:, None]
         before, after = (totals - steps[:, None], totals + steps[:, None])
-        return torch.tensor(self.allowed), before.where(before >= 0, sums), after.clamp_max(sums)
+        return torch.tensor(self.allowed, device="cpu"), before.where(before >= 0, sums), after.clamp_max(sums)
 
     def support(self, elements: Tensor, semiring: Semiring, *tables: Tensor) -> Tensor:
         return from_both_ends(elements, semiring, *tables)

@@ -143,7 +143,7 @@ class Tuples(Rule):
 
     def tables(self, values: int) -> tuple[Tensor, ...]:
         """Where the tuples' values lie in flat domains; and for each position and value, which tuples have it."""
-        rows = torch.tensor(self.tuples, dtype=torch.int64).reshape(-1, self.arity)
+        rows = torch.tensor(self.tuples, dtype=torch.int64, device="cpu").reshape(-1, self.arity)
         count = len(rows)
         holders: list[list[int]] = [[] for _ in range(self.arity * values)]
         for number, row in enumerate(self.tuples):
@@ -152,7 +152,9 @@ class Tuples(Rule):
         width = max(map(len, holders))
         nothing = self.arity * count
         padded = [found + [nothing] * (width - len(found)) for found in holders]
-        return (rows + values * torch.arange(self.arity)).T.flatten(), torch.tensor(padded, dtype=torch.int64).flatten()
+        return (rows + values * torch.arange(self.arity, device="cpu")).T.flatten(), torch.tensor(
+            padded, dtype=torch.int64, device="cpu"
+        ).flatten()
 
     def support(self, elements: Tensor, semiring: Semiring, *tables: Tensor) -> Tensor:
         if not self.tuples:
