@@ -20,8 +20,8 @@ from drawgrad import functional as F
 from drawgrad.diagnostics import compare
 from drawgrad.estimators import ESTIMATORS, Estimator
 from drawgrad.logic import Problem, all_solutions, log_partition, marginals
-from tests.estimators.cases import CASES
 from tests.estimators.test_parts import FAMILIES, cost
+from tests.estimators.test_surroundings import cases
 from tests.logic.problems import KINDS, of_kind, random_domains
 from tests.nn.cases import CASES as MODULES
 from tests.nn.cases import Case, loss_of, tensors
@@ -135,19 +135,8 @@ def test_functions(name: str, other: Callable[[], Any]) -> None:
     assert_same(CALLS[name], other)
 
 
-def estimates() -> list[object]:
-    """Every configuration of every estimator with the first kind of distribution that it takes."""
-    found = []
-    for label, make in CASES:
-        for name, (family, shape) in FAMILIES.items():
-            if make().obstacle(family(torch.zeros(1, *shape))) is None:
-                found.append(pytest.param(make, name, id=f"{label}-{name}"))
-                break
-    return found
-
-
 @every_default
-@pytest.mark.parametrize(("make", "name"), estimates())
+@pytest.mark.parametrize(("make", "name"), cases())
 def test_estimators(make: Callable[[], Estimator], name: str, other: Callable[[], Any]) -> None:
     family, shape = FAMILIES[name]
     logits = torch.randn(3, *shape, generator=torch.Generator().manual_seed(2))

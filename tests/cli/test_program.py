@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +96,10 @@ def test_it_runs_as_a_module_too():
     )
     assert done.returncode == 2
     assert done.stderr == "drawgrad train: --tau must be at least 1e-06, but it is 0.0; try 1.0\n"
+
+
+def test_without_an_output_it_does_its_work():
+    command = "exec >&-; exec python -m drawgrad --version"
+    environment = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
+    run = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert (run.returncode, run.stderr) == (0, "")

@@ -102,6 +102,15 @@ def test_both_ways_give_one_result(hard: bool) -> None:
     assert torch.equal(gumbel_max(LOGITS, seed=3), gumbel_max(LOGITS, 1, seed=3))
 
 
+@pytest.mark.parametrize("rows", [4, 400])
+def test_memory_that_was_given_back_is_an_error(rows: int) -> None:
+    logits = torch.randn(rows, 5)
+    logits.untyped_storage().resize_(0)
+    for draw in (gumbel_softmax, gumbel_max, binary_concrete):
+        with pytest.raises(RuntimeError, match="has no memory, because its storage was given back"):
+            draw(logits, seed=1)
+
+
 class TestSeedsThatAreDrawn:
     @pytest.mark.parametrize("own", [False, True])
     def test_are_those_of_torch(self, own: bool) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 
+from drawgrad.functional import categorical_kl
 from drawgrad.kernels import log_probs
 from drawgrad.kernels.cpu import log_probs as kernels
 
@@ -109,6 +111,38 @@ def test_gradients_that_have_gaps(ours: Callable[[Tensor], Tensor], theirs: Call
     for leaf, function in zip(leaves, (ours, theirs), strict=True):
         function(leaf).backward(upstream)
     torch.testing.assert_close(leaves[0].grad, leaves[1].grad)
+
+
+def gradients_from_above(log_p: Tensor, of: Callable[[Tensor], Tensor]) -> list[Tensor]:
+    """Gradients for kinds of what comes from above, and a batch of them."""
+    leaf = log_p.clone().requires_grad_()
+    found = of(leaf)
+    plain = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
+    kinds = [plain, torch._neg_view(plain), torch._efficientzerotensor(found.shape), plain.expand(2, *plain.shape)[1]]
+    each = [torch.autograd.grad(found, leaf, kind, retain_graph=True)[0] for kind in kinds]
+    batch = torch.stack([plain, -plain])
+    return [*each, torch.autograd.grad(found, leaf, batch, is_grads_batched=True)[0]]
+
+
+@pytest.mark.parametrize("name", ["log_softmax", "divergence"])
+def test_whatever_comes_from_above(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    log_q = torch.randn(400, 5).log_softmax(-1)
+    of = log_probs.log_softmax if name == "log_softmax" else lambda x: categorical_kl(x, log_q)
+    scores = torch.randn(400, 5).log_softmax(-1)
+    found = gradients_from_above(scores, of)
+    monkeypatch.setattr(log_probs, "FEWEST", 10**9)
+    for mine, right in zip(found, gradients_from_above(scores, of), strict=True):
+        torch.testing.assert_close(mine, right, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("change", [lambda t: t.t().contiguous().t(), torch.Tensor.double, torch.Tensor.bfloat16])
+def test_whatever_hooks_make_of_what_is_kept(change: Callable[[Tensor], Tensor]) -> None:
+    scores, upstream = torch.randn(400, 5).requires_grad_(), torch.randn(400, 5)
+    with saved_tensors_hooks(lambda t: t, change):
+        found = log_probs.log_softmax(scores)
+    (mine,) = torch.autograd.grad(found, scores, upstream)
+    right = torch.autograd.grad(scores.log_softmax(-1), scores, upstream)[0]
+    torch.testing.assert_close(mine.float(), right, rtol=0.02, atol=0.02)
 
 
 @both

@@ -42,7 +42,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with when_interrupted(name, lambda: "interrupted"):
             result = program.main(list(arguments), prog_name="drawgrad", standalone_mode=False)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # As it is for a program that is started without one.
+                sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0

@@ -60,7 +60,8 @@ class Cost:
         if costs.dim() == 0 or costs.shape[0] != shapes[0][0] or lead != self.batch_shape[: len(lead)]:
             raise ValueError(self._wrong_shape(shapes, costs))
         self.is_one_for_all = not lead and len(self.batch_shape) > 1 and self.batch_shape[0] > 1
-        return costs
+        # Backward keeps costs, and what was computed in inference mode cannot be kept.
+        return costs.clone() if not torch.compiler.is_compiling() and costs.is_inference() else costs
 
     def warn(self) -> None:
         """Tell of what is probably a mistake, after the call: a mean over the batch, which makes all of it one cost."""

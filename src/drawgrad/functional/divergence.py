@@ -137,7 +137,8 @@ class _CategoricalKL(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,), (log_p, log_q) = grads, ctx.saved_tensors
-        if ctx.possible and not torch.is_grad_enabled() and _are_rows(log_p, log_q):
+        plain = not torch.is_grad_enabled() and home_of(grad) == "cpu"
+        if ctx.possible and plain and _are_rows(log_p, log_q):
             of_p, weighted = log_probs.divergence_vjp(grad, log_p, log_q)
         else:
             p, ratio = _parts(log_p, log_q)

@@ -193,7 +193,7 @@ def relaxed_top_k(
     if k in (0, scores.shape[-1]):
         soft = allowed.to(scores.dtype) * min(k, 1)
     else:
-        usable = torch.where(free, allowed, True)
+        usable = allowed | ~free
         sums = _log_softmaxes(torch.where(free & allowed, scores, 0.0), usable, k, tau)
         soft = torch.where(free, torch.where(usable, _at_most_one(sums, k), 0.0), allowed.to(scores.dtype))
     if hard:

@@ -118,8 +118,9 @@ class _Once(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        found = not_differentiable(grads[0], ctx.refusal, *ctx.saved_tensors)
-        return (found, *[None] * len(ctx.saved_tensors))
+        sources = ctx.saved_tensors  # Once: a checkpoint unpacks them once.
+        found = not_differentiable(grads[0], ctx.refusal, *sources)
+        return (found, *[None] * len(sources))
 
 
 class _Last(torch.autograd.Function):

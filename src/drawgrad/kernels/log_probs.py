@@ -104,7 +104,8 @@ class _LogSoftmax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (grad,), (log_p,) = grads, ctx.saved_tensors
-        if torch.is_grad_enabled():
+        # What was kept may have been changed by hooks, and what comes from above may be anything.
+        if torch.is_grad_enabled() or home_of(grad) != "cpu" or not has_kernels(log_p):
             return grad - log_p.exp() * grad.sum(-1, keepdim=True)
         found: Tensor = _kernels().log_softmax_vjp(grad.contiguous(), log_p)
         return found

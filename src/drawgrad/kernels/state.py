@@ -49,8 +49,8 @@ def home_of(*values: Any) -> str | None:
     """The device type whose memory a function of these numbers and tensors may look at; the CPU where all are numbers.
 
     None if nobody may: torch.func, a mode, a compiler or a trace is at work, or something else than memory stands
-    behind a tensor, such as a subclass, a transform that is over, a sign that is not written down, a sparse layout; or
-    they are on several devices.
+    behind a tensor, such as a subclass, a transform that is over, a sign that is not written down, a sparse layout,
+    storage that was given back; or they are on several devices.
     """
     # The flag is that of compilers which are not Dynamo; torch's own function for both takes two calls more.
     if _compiler.is_dynamo_compiling() or _compiler._is_compiling_flag:
@@ -62,6 +62,8 @@ def home_of(*values: Any) -> str | None:
         kind = type(value)
         if kind in PLAIN:
             if not _has_storage(value) or value.is_neg() or value._is_zerotensor():
+                return None
+            if not value.data_ptr() and value.numel():  # Its memory was given back.
                 return None
             here = "cpu" if value.is_cpu else value.device.type
             if here not in DEVICES or here != (home or here):

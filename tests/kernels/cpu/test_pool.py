@@ -60,6 +60,35 @@ class TestBlocks:
         for_each_block(lambda *block: blocks.append((*block, threading.get_ident())), (100, WORTH_A_THREAD // 100))
         assert blocks == [(0, 100, threading.get_ident())]
 
+    def test_a_caller_that_is_interrupted_waits_for_who_has_begun(self) -> None:
+        """Its tensors are gone after that. In a process of its own, which may be interrupted."""
+        script = """
+import signal, threading, time, torch
+from drawgrad.kernels.cpu.pool import WORTH_A_THREAD, for_each_block
+
+torch.set_num_threads(2)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+caller, begun, ended = threading.get_ident(), [], []
+
+def work(start, stop):
+    if threading.get_ident() == caller:
+        while not begun:
+            time.sleep(1e-3)
+        return
+    begun.append(start)
+    signal.setitimer(signal.ITIMER_REAL, 0.2, 0.01)  # Again and again, as by somebody who is in a hurry.
+    time.sleep(0.6)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    ended.append(start)
+
+try:
+    for_each_block(work, (100, WORTH_A_THREAD))
+except KeyboardInterrupt:
+    print(len(begun), begun == ended)
+"""
+        run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert run.stdout == "1 True\n", run.stderr
+
     @pytest.mark.parametrize("failing", ["caller", "helper"])
     def test_an_error_reaches_the_caller_after_all_blocks_are_done(
         self, threads: Callable[[int], None], failing: str

@@ -161,6 +161,11 @@ def _groups(seed: Seed) -> tuple[int, ...]:
 
 
 def _plain(tensor: Tensor) -> Tensor:
+    if not tensor.data_ptr() and tensor.numel():
+        raise RuntimeError(
+            f"a tensor of shape {tuple(tensor.shape)} has no memory, because its storage was given back, as that of "
+            "sharded parameters is between their uses; gather it first"
+        )
     if tensor.dtype is torch.float32 and tensor.is_contiguous():
         return tensor
     return tensor.detach().to(torch.float32).contiguous()

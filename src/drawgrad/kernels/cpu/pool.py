@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Semaphore
 from typing import Any
@@ -42,6 +43,8 @@ def for_each_block(work: Callable[..., None], shape: tuple[int, int], arguments:
     starts = iter(range(blocks))
     finished = Semaphore(0)
     errors: list[BaseException] = []
+    helping: list[None] = []
+    helped: list[None] = []
 
     def drain() -> None:
         # next() on one iterator hands each block to one thread: the interpreter lock makes it atomic.
@@ -53,16 +56,37 @@ def for_each_block(work: Callable[..., None], shape: tuple[int, int], arguments:
             finally:
                 finished.release()
 
-    # An interpreter that ends starts no threads any more: then the caller does all the work.
-    with contextlib.suppress(RuntimeError):
-        for _ in range(threads - 1):
-            _pool.submit(drain)
-    drain()
-    # Blocks are waited for, not helpers: one that comes late, behind another call's work, finds nothing to do.
-    for _ in range(blocks):
-        finished.acquire()
+    def help_out() -> None:
+        helping.append(None)
+        drain()
+        helped.append(None)
+
+    try:
+        # An interpreter that ends starts no threads any more: then the caller does all the work.
+        with contextlib.suppress(RuntimeError):
+            for _ in range(threads - 1):
+                _pool.submit(help_out)
+        drain()
+        # Blocks are waited for, not helpers: one that comes late, behind another call's work, finds nothing to do.
+        for _ in range(blocks):
+            finished.acquire()
+    except BaseException:
+        # The caller is interrupted, and its tensors will be no more.
+        _wait_for_helpers(starts, helping, helped)
+        raise
     if errors:
         raise errors[0]
+
+
+def _wait_for_helpers(starts: Iterator[int], helping: Sequence[None], helped: Sequence[None]) -> None:
+    """Take the blocks that nobody has begun, and wait for those who have begun one, however often it is interrupted."""
+    while True:
+        with contextlib.suppress(KeyboardInterrupt):
+            for _ in starts:
+                pass
+            while len(helped) < len(helping):
+                time.sleep(1e-3)
+            return
 
 
 def _forget() -> None:
