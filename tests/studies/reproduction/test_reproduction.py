@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,25 @@ def test_trials_are_short_and_see_the_validation_images_with_a_seed_of_their_own
         assert (job.recipe.part, config.optimization.epochs, config.optimization.lr) == ("valid", 1, lr)
         assert config.gradient.estimator == cell.recipe.settings["estimator"]
     assert not study("one rate").trials()
+
+
+def test_a_training_of_its_own_is_that_of_a_cell_by_every_protocol(tmp_path):
+    first, own = TABLE.cells[0], replace(TABLE.cells[1], training={"epochs": 3, "lr": 0.02, "optimizer": "sgd"})
+    table = replace(TABLE, cells=(first, own))
+    for protocol in TABLE.protocols.values():
+        both = Reproduction(table, protocol, table.cells, 1)
+        assert {cell.name for cell, _ in both.trials().values()} <= {first.name}
+        ((_, theirs), (job, (cell, lr))) = both.runs({first: 0.5, own: 0.02}).items()
+        assert (cell, lr) == (own, 0.02)
+        config = job.recipe.config(0).optimization
+        assert (config.epochs, config.lr, config.optimizer) == (3, 0.02, "sgd")
+        assert theirs == (first, 0.5)
+    findings = Reproduction(table, TABLE.protocols["quick"], (own,), 1, steps=7).do(
+        functools.partial(run, root=tmp_path)
+    )
+    (result,) = findings.results
+    assert result.lr == 0.02
+    assert findings.trials == ()
 
 
 def test_runs_come_seed_by_seed_so_that_a_part_of_them_is_a_table():

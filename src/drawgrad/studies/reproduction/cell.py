@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from drawgrad.studies.reproduction.recipes import CellRecipe
 
@@ -20,6 +22,8 @@ class Cell:
         printed: The figure in the paper; None for a method that it does not have.
         deviations: In what the recipe differs from the printed set-up, in words.
         quantity: Which of the numbers that the recipe finds. Cells with one recipe share its runs.
+        training: Settings in place of those of any protocol, for a cell with a training of its own; its learning rate
+            is not chosen if it is among them.
     """
 
     row: str
@@ -28,6 +32,7 @@ class Cell:
     printed: float | None = None
     deviations: tuple[str, ...] = ()
     quantity: str = "value"
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

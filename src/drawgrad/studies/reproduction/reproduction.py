@@ -47,8 +47,8 @@ class Reproduction:
     def trials(self) -> dict[Job, tuple[Cell, float]]:
         """The runs that choose the learning rates, where there is more than one."""
         found = {}
-        for cell in self._leaders() if len(self.protocol.lrs) > 1 else ():
-            for lr in self.protocol.lrs:
+        for cell in self._leaders():
+            for lr in lrs if len(lrs := self._lrs(cell)) > 1 else ():
                 recipe = replace(self._recipe(cell, lr), part="valid").changed(**self.protocol.trial)
                 recipe = recipe if self.steps is None else recipe.lasting(self.steps // 5)
                 found[Job(f"{cell.name}/lr-{lr:g}", recipe, TRIAL_SEED)] = (cell, lr)
@@ -109,9 +109,9 @@ class Reproduction:
             cell, rate = trials[outcome.job]
             tried.setdefault(cell, []).append(RunResult.of(cell, rate, outcome))
         sharing = self._leaders()
-        lrs = {cell: self._best(tried.get(cell, [])) for cell in sharing}
+        lrs = {cell: self._best(cell, tried.get(cell, [])) for cell in sharing}
         # A choice is made once all its trials have ended.
-        ended = [cell for cell in sharing if not trials or len(tried.get(cell, [])) == len(self.protocol.lrs)]
+        ended = [cell for cell in sharing if len(self._lrs(cell)) in (1, len(tried.get(cell, [])))]
         runs = self.runs({cell: lr for cell in ended if (lr := lrs[cell]) is not None})
         results = [
             RunResult(cell.row, cell.column, TRIAL_SEED, None, failure=tried[leader][-1].failure)
@@ -138,10 +138,14 @@ class Reproduction:
         nowhere = Path()  # No folder is looked into.
         return whole.do(lambda jobs: (found for job in jobs if (found := ledger.earlier(job, nowhere)) is not None))
 
-    def _best(self, tried: Sequence[RunResult]) -> float | None:
+    def _lrs(self, cell: Cell) -> tuple[float, ...]:
+        """The learning rates among which one is chosen."""
+        return (cell.training["lr"],) if "lr" in cell.training else self.protocol.lrs
+
+    def _best(self, cell: Cell, tried: Sequence[RunResult]) -> float | None:
         """The learning rate of the best trial; None if none of them came to its end."""
-        if len(self.protocol.lrs) == 1:
-            return self.protocol.lrs[0]
+        if len(self._lrs(cell)) == 1:
+            return self._lrs(cell)[0]
         found = [
             (self.table.sign * each.value, each.lr) for each in tried if each.value is not None and each.lr is not None
         ]
@@ -156,6 +160,7 @@ class Reproduction:
         return found
 
     def _recipe(self, cell: Cell, lr: float) -> CellRecipe:
-        recipe = replace(cell.recipe.changed(**self.protocol.settings, lr=lr), data_dir=self.data_dir)
+        settings = {**self.protocol.settings, "lr": lr, **cell.training}
+        recipe = replace(cell.recipe.changed(**settings), data_dir=self.data_dir)
         recipe = recipe if self.steps is None else recipe.lasting(self.steps)
         return recipe.changed(**self.settings)
