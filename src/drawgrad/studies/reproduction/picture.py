@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -51,6 +52,8 @@ class Picture:
 
 PANELS = 4
 """Side by side, at most."""
+TITLE = 26
+"""Letters of a line of a panel's title, as many as the panel is wide."""
 
 
 def usual_picture(found: Found) -> Picture:
@@ -110,4 +113,4 @@ def _draw_panel(axes: Axes, found: Found, row: str, methods: Sequence[str]) -> N
             axes.plot(cell.printed, place, "o", mfc="none", mec=INK, ms=6)
     axes.set_yticks(range(len(methods)), methods)
     axes.set_ylim(len(methods) - 0.5, -0.5)
-    plain_axes(axes, row, found.unit, "")
+    plain_axes(axes, textwrap.fill(row, TITLE), found.unit, "")
