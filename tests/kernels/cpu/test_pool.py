@@ -76,7 +76,7 @@ def work(start, stop):
             time.sleep(1e-3)
         return
     begun.append(start)
-    signal.setitimer(signal.ITIMER_REAL, 0.2, 0.01)  # Again and again, as by somebody who is in a hurry.
+    signal.setitimer(signal.ITIMER_REAL, 0.2, 0.1)  # Again and again, as by somebody who is in a hurry.
     time.sleep(0.6)
     signal.setitimer(signal.ITIMER_REAL, 0)
     ended.append(start)
