@@ -46,10 +46,7 @@ def all_solutions(problem: Problem) -> Int[Tensor, "count variables"]:
         )
     # The last variable counts fastest.
     strides = [math.prod(problem.sizes[place + 1 :]) for place in range(problem.variables)]
-    sizes, steps = (
-        torch.tensor(problem.sizes, dtype=torch.int64, device="cpu"),
-        torch.tensor(strides, dtype=torch.int64, device="cpu"),
-    )
+    sizes, steps = (torch.tensor(each, dtype=torch.int64, device="cpu") for each in (problem.sizes, strides))
     found = []
     for start in range(0, count, CHUNK):
         numbers = torch.arange(start, min(start + CHUNK, count), device="cpu")

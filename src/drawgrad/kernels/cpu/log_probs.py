@@ -49,6 +49,17 @@ def _weigh(scores, weights, largest, totals, first, rows, classes):
         totals[r] = total
 
 
+@device_function()
+def _exponentiate(log_p, probs, first, rows, classes):
+    """The probabilities of the rows from ``first``."""
+    for r in range(rows):
+        row = log_p[first + r]
+        for k in range(classes):
+            probs[r * classes + k] = row[k]
+    for j in range(rows * classes):
+        probs[j] = exp(probs[j])
+
+
 @kernel
 def _softmax(scores, out, classes, count, start, stop):
     """Softmax of each row; NaN for a row with NaN or +inf, or in which all is -inf."""
@@ -91,12 +102,7 @@ def _log_softmax_vjp(grad, log_p, out, classes, count, start, stop):
     size = CHUNK // classes
     for first in range(start, stop, size):
         rows = min(size, stop - first)
-        for r in range(rows):
-            row = log_p[first + r]
-            for k in range(classes):
-                probs[r * classes + k] = row[k]
-        for j in range(rows * classes):
-            probs[j] = exp(probs[j])
+        _exponentiate(log_p, probs, first, rows, classes)
         for r in range(rows):
             upstream, result = grad[first + r], out[first + r]
             total = f32(0)
@@ -136,12 +142,7 @@ def _divergence_vjp(grad, log_p, log_q, of_p, weighted, classes, count, others, 
     size = CHUNK // classes
     for first in range(start, stop, size):
         rows = min(size, stop - first)
-        for r in range(rows):
-            row = log_p[first + r]
-            for k in range(classes):
-                probs[r * classes + k] = row[k]
-        for j in range(rows * classes):
-            probs[j] = exp(probs[j])
+        _exponentiate(log_p, probs, first, rows, classes)
         for r in range(rows):
             row, other = log_p[first + r], log_q[(first + r) % others]
             slopes, products = of_p[first + r], weighted[first + r]

@@ -194,9 +194,8 @@ class Sums(Rule):
         values)``.
         """
         sums = len(self.allowed)
-        steps = torch.full(
-            (self.arity, values), sums, device="cpu"
-        )  # A step that leads beyond all sums: no such value.
+        # A step that leads beyond all sums: no such value.
+        steps = torch.full((self.arity, values), sums, device="cpu")
         for position, row in enumerate(self.steps):
             steps[position, : len(row)] = torch.tensor(row, device="cpu")
         totals = torch.arange(sums, device="cpu")[:, None]

@@ -152,9 +152,8 @@ class Tuples(Rule):
         width = max(map(len, holders))
         nothing = self.arity * count
         padded = [found + [nothing] * (width - len(found)) for found in holders]
-        return (rows + values * torch.arange(self.arity, device="cpu")).T.flatten(), torch.tensor(
-            padded, dtype=torch.int64, device="cpu"
-        ).flatten()
+        places = rows + values * torch.arange(self.arity, device="cpu")
+        return places.T.flatten(), torch.tensor(padded, dtype=torch.int64, device="cpu").flatten()
 
     def support(self, elements: Tensor, semiring: Semiring, *tables: Tensor) -> Tensor:
         if not self.tuples:
